@@ -1,1 +1,3 @@
-//! Placeholder.
+//! RESP bytes and command metadata; knows no socket and no key.
+
+pub mod glob;
