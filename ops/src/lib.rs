@@ -6,3 +6,6 @@
 //! Modules in reading order: [`config`], [`metrics`], [`http`], [`log`], [`slowlog`], [`latency`].
 
 pub mod config;
+
+#[cfg(test)]
+mod testing;
