@@ -35,7 +35,8 @@ pub fn documentation() -> String {
          | Directive | What it does |\n|---|---|\n\
          | `include FILE` | Reads another file in place; with `* ? [` it may name several or none. |\n\
          | `rename-command NAME NEW` | Calls a command by another name; `\"\"` removes it. |\n\
-         | `user`, `loadmodule`, `sentinel` | Refused with a sentence that says why. |\n",
+         | `user` | Accepted for an unrestricted default user; others are refused: there are none yet. |\n\
+         | `loadmodule`, `sentinel` | Refused with a sentence that says why. |\n",
     );
     page
 }

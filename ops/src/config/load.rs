@@ -13,6 +13,7 @@ use super::value::Value;
 use super::{Config, Effect, Found, Kind, PARAMETERS, Rename, lookup, names, settings_of, words};
 
 const INCLUDE_DEPTH_MAX: usize = 16;
+const NO_USERS: &str = "users other than the default one are not built yet; use requirepass";
 const FILE_SIZE_MAX: u64 = 16 << 20;
 
 /// Directives that old versions of Redis had; they are skipped, as Redis does.
@@ -28,7 +29,7 @@ pub(super) fn load(file: Option<&Path>, command_line: &[String]) -> Result<Confi
     };
     let options = parse_command_line(command_line)?;
 
-    let mut loader = Loader { config: Config::defaults(), is_save_given: false };
+    let mut loader = Loader::new();
     if let Some(path) = file {
         loader.config.file = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         loader.read_file(path, 0)?;
@@ -40,9 +41,7 @@ pub(super) fn load(file: Option<&Path>, command_line: &[String]) -> Result<Confi
     for directive in options.directives {
         loader.directive(&Origin::CommandLine, &directive, 0)?;
     }
-    let mut config = loader.config;
-    config.settings = settings_of(&config.values);
-    Ok(config)
+    loader.finish()
 }
 
 /// What the command line asks for.
@@ -94,9 +93,27 @@ struct Loader {
     config: Config,
     /// The first `save` replaces the default, those after it add to it.
     is_save_given: bool,
+    /// Where a `user` line gives the default user a password that only `requirepass` can tell us.
+    hashed_password: Option<Origin>,
 }
 
 impl Loader {
+    fn new() -> Loader {
+        Loader { config: Config::defaults(), is_save_given: false, hashed_password: None }
+    }
+
+    /// Checks what only the whole of the lines shows.
+    fn finish(self) -> Result<Config, ConfigError> {
+        let mut config = self.config;
+        config.settings = settings_of(&config.values);
+        match self.hashed_password {
+            Some(origin) if config.settings.requirepass.is_empty() => {
+                Err(refused(&origin, "user".to_owned(), NO_USERS))
+            }
+            _ => Ok(config),
+        }
+    }
+
     fn read_file(&mut self, path: &Path, depth: usize) -> Result<(), ConfigError> {
         let shown = path.display().to_string();
         let file = std::fs::File::open(path).map_err(|error| ConfigError::Read {
@@ -148,15 +165,47 @@ impl Loader {
             ("rename-command", _) => {
                 Err(word_count(origin, name, "a command and its new name, which may be \"\""))
             }
-            ("user", _) => Err(refused(
-                origin,
-                name,
-                "users other than the default one are not built yet; use requirepass",
-            )),
+            ("user", words) => self.user(origin, name, words),
             ("loadmodule", _) => Err(refused(origin, name, "Rialto loads no modules")),
             ("sentinel", _) => Err(refused(origin, name, "Rialto is not a sentinel")),
             (retired, [_]) if RETIRED.contains(&retired) => Ok(()),
             _ => Err(ConfigError::Unknown { origin: origin.clone(), hint: hint(&name), name }),
+        }
+    }
+
+    /// Users are not built yet, but CONFIG REWRITE of Redis always writes the default one: it is accepted
+    /// if it may do everything, with no password or with that of `requirepass`.
+    fn user(
+        &mut self,
+        origin: &Origin,
+        name: String,
+        words: &[Vec<u8>],
+    ) -> Result<(), ConfigError> {
+        const UNRESTRICTED: [&[u8]; 9] = [
+            b"on",
+            b"nopass",
+            b"sanitize-payload",
+            b"~*",
+            b"&*",
+            b"+@all",
+            b"allkeys",
+            b"allchannels",
+            b"allcommands",
+        ];
+        let is_hash = |word: &Vec<u8>| word.starts_with(b"#");
+        match words {
+            [user, rules @ ..]
+                if user == b"default"
+                    && rules
+                        .iter()
+                        .all(|word| is_hash(word) || UNRESTRICTED.contains(&word.as_slice())) =>
+            {
+                if rules.iter().any(is_hash) {
+                    self.hashed_password = Some(origin.clone());
+                }
+                Ok(())
+            }
+            _ => Err(refused(origin, name, NO_USERS)),
         }
     }
 

@@ -197,6 +197,18 @@ fn a_file_that_is_far_too_large_is_refused() {
 }
 
 #[test]
+fn the_default_user_may_be_written_out() {
+    let everything = "user default on nopass sanitize-payload ~* &* +@all";
+    assert!(file(everything).is_ok());
+    let hashed = "user default on #9f86d081 ~* &* +@all\n";
+    assert!(file(&format!("{hashed}requirepass test")).is_ok());
+    for text in [hashed, "user default on nopass ~* -@all", "user bob on nopass ~* +@all"] {
+        let error = file(text).expect_err(text);
+        assert!(error.starts_with("redis.conf line 1: 'user' is not available: users"), "{error}");
+    }
+}
+
+#[test]
 fn retired_directives_are_skipped() {
     assert!(file("lua-replicate-commands yes\nlist-max-ziplist-entries 5").is_ok());
 }
@@ -204,7 +216,7 @@ fn retired_directives_are_skipped() {
 proptest::proptest! {
     #[test]
     fn any_file_is_read_or_refused(text: Vec<u8>) {
-        let mut loader = Loader { config: Config::defaults(), is_save_given: false };
+        let mut loader = Loader::new();
         let _ = loader.read_lines(&text, &|line| Origin::Stdin { line }, 0);
     }
 
