@@ -207,7 +207,7 @@ impl Config {
     /// Prepares CONFIG SET: all pairs of name and value, or none.
     ///
     /// The server puts the change into effect and then keeps `PendingChange::config`; if it cannot, it
-    /// drops it, and answers with [`SetError::not_applied`].
+    /// drops it, and answers with [`SetError::not_applied`]. A new `dir` is looked up on disk.
     ///
     /// # Errors
     /// What Redis answers, for the first pair that is wrong.
