@@ -72,6 +72,12 @@ impl Parser {
         self.progress != Multibulk::default()
     }
 
+    /// Bytes of heap this holds: nothing between requests, at most a few bytes per byte received inside one.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>()
+    }
+
     /// Looks for one request at the start of `input`.
     ///
     /// `input` begins with the first byte of the request. After [`Parsed::Incomplete`] the next call brings the same

@@ -55,11 +55,13 @@ impl Multibulk {
     ) -> Result<Option<usize>, ProtocolError> {
         if let [_, digit @ b'1'..=b'9', b'\r', _, ..] = *input {
             self.position = 4;
+            self.searched = 0;
             return Ok(Some(usize::from(digit - b'0'))); // 9 at most: allowed to everybody
         }
         let Some(line) = self.read_line(input, ProtocolError::CountLineTooBig)? else {
             return Ok(None);
         };
+        self.searched = 0;
         let count = parse_i64(&line[1..]).ok_or(ProtocolError::InvalidCount)?;
         let count = usize::try_from(count).unwrap_or(0);
         if count > ARGUMENT_COUNT_MAX {
@@ -107,6 +109,7 @@ impl Multibulk {
             // Neither cast cuts anything off: `check_bulk_len` holds both below 4 Gi.
             spans.push(Span { start: start as u32, len: len as u32 });
             self.position = start + len + 2;
+            self.searched = 0;
             self.missing -= 1;
         }
         if self.missing == 0 && self.position <= input.len() {
@@ -147,7 +150,6 @@ impl Multibulk {
             Some(b'\r') if rest.len() >= self.searched + 2 => {
                 let line = &rest[..self.searched];
                 self.position += line.len() + 2;
-                self.searched = 0;
                 Ok(Some(line))
             }
             Some(b'\r') => Ok(None),
