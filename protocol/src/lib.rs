@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod error;
 pub mod limits;
 pub mod number;
 pub mod reply;
 pub mod request;
+pub mod slot;
