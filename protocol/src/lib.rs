@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod glob;
 pub mod limits;
 pub mod number;
 pub mod reply;

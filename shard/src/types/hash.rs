@@ -1,0 +1,262 @@
+//! Hashes: fields with values. Packed while small, a table beyond the thresholds.
+//!
+//! Path: `commands::hash` -> here -> `types::packed` or `types::dense_table`.
+//! Small form: a packed run of field, value, field, value, … in the order the fields were added (`listpack`).
+//! Large form: one allocation per pair, found through a table (`hashtable`). A hash never goes back to the small form.
+//! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
+
+use crate::options::Options;
+use crate::types::dense_table::{DenseTable, Keyed};
+use crate::types::packed::{self, Packed, Spot};
+use crate::types::rebuild::Batches;
+use protocol::request::ArgvBuf;
+
+/// How large the small form may get.
+#[derive(Clone, Copy, Debug)]
+pub struct HashLimits {
+    /// Most fields (`hash-max-listpack-entries`).
+    pub entries_max: usize,
+    /// Longest field or value in bytes (`hash-max-listpack-value`).
+    pub value_len_max: usize,
+}
+
+impl From<&Options> for HashLimits {
+    fn from(options: &Options) -> Self {
+        HashLimits {
+            entries_max: options.hash_max_listpack_entries,
+            value_len_max: options.hash_max_listpack_value,
+        }
+    }
+}
+
+/// A hash.
+#[derive(Clone, Debug)]
+pub struct Hash {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Small(Packed),
+    Large(DenseTable<Pair>),
+}
+
+/// A field and its value, one behind the other in one allocation.
+#[derive(Clone, Debug)]
+struct Pair {
+    bytes: Box<[u8]>,
+    field_len: u32,
+}
+
+impl Pair {
+    fn new(field: &[u8], value: &[u8]) -> Self {
+        let field_len = u32::try_from(field.len()).expect("an argument is smaller than 4 GiB");
+        Pair { bytes: [field, value].concat().into_boxed_slice(), field_len }
+    }
+
+    fn field(&self) -> &[u8] {
+        &self.bytes[..self.field_len as usize]
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.bytes[self.field_len as usize..]
+    }
+
+    fn set_value(&mut self, value: &[u8]) {
+        if value.len() == self.value().len() {
+            self.bytes[self.field_len as usize..].copy_from_slice(value);
+        } else {
+            *self = Pair::new(self.field(), value);
+        }
+    }
+}
+
+impl Keyed for Pair {
+    fn key(&self) -> &[u8] {
+        self.field()
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Hash { form: Form::Small(Packed::default()) }
+    }
+}
+
+impl Hash {
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Small(packed) => packed.len() / 2,
+            Form::Large(table) => table.len(),
+        }
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name OBJECT ENCODING prints.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match &self.form {
+            Form::Small(_) => "listpack",
+            Form::Large(_) => "hashtable",
+        }
+    }
+
+    /// Bytes of heap this holds. Cost: O(n) in the large form.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        match &self.form {
+            Form::Small(packed) => packed.heap_size(),
+            Form::Large(table) => {
+                let pairs = table.entries().iter().map(|pair| pair.bytes.len());
+                table.heap_size() + pairs.sum::<usize>()
+            }
+        }
+    }
+
+    /// The value of `field`.
+    #[must_use]
+    pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
+        match &self.form {
+            Form::Small(packed) => find(packed, field).map(|spot| packed.get(packed.after(spot))),
+            Form::Large(table) => table.find(field).map(|index| table.entries()[index].value()),
+        }
+    }
+
+    /// All fields with their values: in the order they were added while the form is small.
+    #[must_use]
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (mut small, large) = match &self.form {
+            Form::Small(packed) => (packed.iter(), [].as_slice()),
+            Form::Large(table) => (packed::Iter::default(), table.entries()),
+        };
+        let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
+        small.chain(large.iter().map(|pair| (pair.field(), pair.value())))
+    }
+
+    /// Field `index`, which is below [`Hash::len`], in the order of [`Hash::iter`]. Cost: O(1) in the large form.
+    #[must_use]
+    pub fn at(&self, index: usize) -> (&[u8], &[u8]) {
+        match &self.form {
+            Form::Small(packed) => {
+                let spot = packed.spot(2 * index).expect("an index below len");
+                (packed.get(spot), packed.get(packed.after(spot)))
+            }
+            Form::Large(table) => {
+                let pair = &table.entries()[index];
+                (pair.field(), pair.value())
+            }
+        }
+    }
+
+    /// Visits about `count` fields from `cursor` on and returns where to go on, 0 at the end. The small form gives
+    /// everything at once, as in Redis.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
+        match &self.form {
+            Form::Small(_) => {
+                self.iter().for_each(|(field, value)| visit(field, value));
+                0
+            }
+            Form::Large(table) => {
+                table.scan(cursor, count, |pair| visit(pair.field(), pair.value()))
+            }
+        }
+    }
+
+    /// Makes ready for `count` fields to be set, the longest of their texts `len_max` bytes long: goes over to the
+    /// large form now if they would not fit the small one, even if not all of them turn out to be new (as in Redis).
+    pub fn prepare(&mut self, count: usize, len_max: usize, limits: HashLimits) {
+        if count > limits.entries_max {
+            self.enlarge(count);
+        } else if len_max > limits.value_len_max {
+            self.enlarge(0);
+        }
+    }
+
+    /// Sets `field` to `value`; `true` if it is new.
+    pub fn set(&mut self, field: &[u8], value: &[u8], limits: HashLimits) -> bool {
+        if field.len().max(value.len()) > limits.value_len_max {
+            self.enlarge(0);
+        }
+        match &mut self.form {
+            Form::Small(packed) => {
+                if let Some(spot) = find(packed, field) {
+                    packed.replace(packed.after(spot), &[value]);
+                    return false;
+                }
+                packed.push(field);
+                packed.push(value);
+                if self.len() > limits.entries_max {
+                    self.enlarge(0);
+                }
+                true
+            }
+            Form::Large(table) => {
+                let found = table.find(field);
+                match found {
+                    Some(index) => table.entry_mut(index).set_value(value),
+                    None => table.push(Pair::new(field, value)),
+                }
+                found.is_none()
+            }
+        }
+    }
+
+    /// Removes `field`; `false` if there is none.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Small(packed) => {
+                let found = find(packed, field);
+                if let Some(spot) = found {
+                    packed.remove(spot, 2);
+                }
+                found.is_some()
+            }
+            Form::Large(table) => {
+                let found = table.find(field);
+                if let Some(index) = found {
+                    table.swap_remove(index);
+                }
+                found.is_some()
+            }
+        }
+    }
+
+    /// Hands out commands that make this hash under `key`.
+    pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
+        let mut batches = Batches::new(&[b"HSET", key], emit);
+        for (field, value) in self.iter() {
+            batches.push(&[field, value]);
+        }
+        batches.finish();
+    }
+
+    /// Goes over to the large form, with room for `extra` fields more.
+    fn enlarge(&mut self, extra: usize) {
+        if let Form::Small(_) = self.form {
+            let mut table = DenseTable::with_capacity(self.len() + extra);
+            self.iter().for_each(|(field, value)| table.push(Pair::new(field, value)));
+            self.form = Form::Large(table);
+        }
+    }
+}
+
+/// Where `field` begins.
+fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
+    let mut fields = packed.spots().step_by(2);
+    fields.find(|(_, text)| *text == field).map(|(spot, _)| spot)
+}
+
+/// The same fields with the same values, in whatever order and form.
+impl PartialEq for Hash {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self.iter().all(|(field, value)| other.get(field) == Some(value))
+    }
+}
