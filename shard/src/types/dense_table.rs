@@ -173,7 +173,7 @@ mod tests {
         let seed = 0xde_15e7;
         println!("seed {seed:#x}");
         let mut rng = Rng::new(seed);
-        let mut table = DenseTable::default();
+        let mut table = DenseTable::<Numbered>::default();
         let mut model = HashMap::new();
         for step in 0..50_000 {
             let key = key(&mut rng, if step < 25_000 { 2000 } else { 50 });
@@ -204,7 +204,7 @@ mod tests {
         println!("seed {seed:#x}");
         let mut rng = Rng::new(seed);
         for _ in 0..200 {
-            let mut table = DenseTable::default();
+            let mut table = DenseTable::<Numbered>::default();
             for number in 0..300_u64 {
                 table.push(Numbered(number.to_string().into_bytes(), number));
             }

@@ -5,10 +5,12 @@
 //! Large form: one allocation per pair, found through a table (`hashtable`). A hash never goes back to the small form.
 //! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
 
+use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::rebuild::Batches;
+use crate::value::{Typed, Value};
 use protocol::request::ArgvBuf;
 
 /// How large the small form may get.
@@ -130,7 +132,6 @@ impl Hash {
     }
 
     /// All fields with their values: in the order they were added while the form is small.
-    #[must_use]
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let (mut small, large) = match &self.form {
             Form::Small(packed) => (packed.iter(), [].as_slice()),
@@ -253,10 +254,139 @@ fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
     fields.find(|(_, text)| *text == field).map(|(spot, _)| spot)
 }
 
+impl Typed for Hash {
+    fn from_value(value: &Value) -> Result<&Self, CommandError> {
+        match value {
+            Value::Hash(hash) => Ok(hash),
+            _ => Err(CommandError::WrongType),
+        }
+    }
+
+    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
+        match value {
+            Value::Hash(hash) => Ok(hash),
+            _ => Err(CommandError::WrongType),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Hash(Box::new(self))
+    }
+}
+
 /// The same fields with the same values, in whatever order and form.
 impl PartialEq for Hash {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len()
             && self.iter().all(|(field, value)| other.get(field) == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use std::collections::BTreeMap;
+
+    const LIMITS: HashLimits = HashLimits { entries_max: 8, value_len_max: 4 };
+
+    fn hash(pairs: &[(&str, &str)]) -> Hash {
+        let mut hash = Hash::default();
+        for (field, value) in pairs {
+            hash.set(field.as_bytes(), value.as_bytes(), LIMITS);
+        }
+        hash
+    }
+
+    #[test]
+    fn it_grows_into_a_table_past_either_threshold() {
+        let mut hash = hash(&[("1", ""), ("2", ""), ("3", ""), ("4", "")]);
+        for field in [b"5", b"6", b"7", b"8"] {
+            hash.set(field, b"1234", LIMITS);
+        }
+        assert_eq!(hash.encoding(), "listpack");
+        let mut many = hash.clone();
+        many.set(b"9", b"", LIMITS);
+        assert_eq!(many.encoding(), "hashtable");
+        many.remove(b"9");
+        assert_eq!(many.encoding(), "hashtable");
+        assert_eq!(many, hash);
+        hash.set(b"8", b"12345", LIMITS);
+        assert_eq!(hash.encoding(), "hashtable");
+        assert_eq!(hash.get(b"8"), Some(b"12345".as_slice()));
+        assert_ne!(many, hash);
+    }
+
+    #[test]
+    fn it_makes_ready_for_many_fields_at_once() {
+        let mut hash = Hash::default();
+        hash.prepare(8, 4, LIMITS);
+        assert_eq!(hash.encoding(), "listpack");
+        let mut many = hash.clone();
+        many.prepare(9, 1, LIMITS);
+        assert_eq!(many.encoding(), "hashtable");
+        hash.prepare(1, 5, LIMITS);
+        assert_eq!(hash.encoding(), "hashtable");
+    }
+
+    #[test]
+    fn the_small_form_keeps_the_order_of_fields() {
+        let mut hash = hash(&[("b", "1"), ("a", "2"), ("c", "3")]);
+        hash.set(b"b", b"4", LIMITS);
+        hash.remove(b"a");
+        hash.set(b"a", b"5", LIMITS);
+        let fields = hash.iter().map(|(field, _)| field).collect::<Vec<_>>();
+        assert_eq!(fields, [b"b", b"c", b"a"]);
+        assert_eq!(hash.at(2), (b"a".as_slice(), b"5".as_slice()));
+    }
+
+    #[test]
+    fn it_is_rebuilt_in_batches() {
+        let mut hash = Hash::default();
+        for number in 0..150 {
+            hash.set(format!("f{number}").as_bytes(), b"v", LIMITS);
+        }
+        let mut commands = Vec::new();
+        hash.rebuild(b"key", &mut |command| commands.push(command));
+        let lens = commands.iter().map(|command| command.as_argv().len()).collect::<Vec<_>>();
+        assert_eq!(lens, [2 + 128, 2 + 128, 2 + 44]);
+        let mut copy = Hash::default();
+        for command in &commands {
+            assert_eq!(command.as_argv().get(1), Some(b"key".as_slice()));
+            let members = command.as_argv().iter().skip(2).collect::<Vec<_>>();
+            for pair in members.chunks(2) {
+                copy.set(pair[0], pair[1], LIMITS);
+            }
+        }
+        assert_eq!(copy, hash);
+        Hash::default().rebuild(b"key", &mut |_| panic!("an empty hash has no members"));
+    }
+
+    #[test]
+    fn it_does_what_a_map_does() {
+        let seed = 0x4a54;
+        println!("seed {seed:#x}");
+        let mut rng = Rng::new(seed);
+        for round in 0..50 {
+            let limits = HashLimits { entries_max: rng.below(40), value_len_max: 6 };
+            let mut hash = Hash::default();
+            let mut model = BTreeMap::new();
+            for step in 0..500 {
+                let field = rng.below(30).to_string().into_bytes();
+                let value = vec![b'v'; rng.below(if round % 2 == 0 { 6 } else { 8 })];
+                if rng.below(3) > 0 {
+                    let is_new = hash.set(&field, &value, limits);
+                    assert_eq!(is_new, model.insert(field, value).is_none(), "step {step}");
+                } else {
+                    assert_eq!(hash.remove(&field), model.remove(&field).is_some(), "step {step}");
+                }
+                assert_eq!(hash.len(), model.len());
+            }
+            let mut pairs = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect::<Vec<_>>();
+            let at = (0..hash.len()).map(|i| hash.at(i)).map(|(f, v)| (f.to_vec(), v.to_vec()));
+            assert_eq!(at.collect::<Vec<_>>(), pairs);
+            pairs.sort();
+            assert_eq!(pairs, model.into_iter().collect::<Vec<_>>(), "round {round}");
+        }
     }
 }

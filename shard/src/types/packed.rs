@@ -61,8 +61,7 @@ impl Packed {
         }
         let from_end = self.len() - 1 - index;
         let mut spots = self.spots();
-        let found =
-            if index <= from_end { spots.nth(index) } else { spots.nth_back(from_end) };
+        let found = if index <= from_end { spots.nth(index) } else { spots.nth_back(from_end) };
         found.map(|(spot, _)| spot)
     }
 
@@ -75,7 +74,8 @@ impl Packed {
     /// The entry at `spot`.
     #[must_use]
     pub fn get(&self, spot: Spot) -> &[u8] {
-        let (entry, _) = split_front(&self.bytes[spot.0..]).expect("a spot is where an entry begins");
+        let (entry, _) =
+            split_front(&self.bytes[spot.0..]).expect("a spot is where an entry begins");
         entry
     }
 
