@@ -3,6 +3,7 @@
 //! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
+mod check;
 pub mod hash;
 pub mod key;
 pub mod string;

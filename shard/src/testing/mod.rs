@@ -1,9 +1,11 @@
 //! Tests as dialogues: what a user types and what redis-cli shows. [`check`] holds one with a fresh shard.
 //!
-//! [`dialogue`] has the notation and is shared with the black-box tests, which talk to a server over TCP. Compiled for
-//! tests only (feature `testing`).
+//! [`dialogue`] has the notation and is shared with the black-box tests, which talk to a server over TCP;
+//! [`facts`] compares rows of a command table with what Redis says of itself. Compiled for tests only (feature
+//! `testing`).
 
 pub mod dialogue;
+pub mod facts;
 pub mod print;
 
 use crate::call::{Call, ClientFacts, Now, Outcome};

@@ -3,7 +3,7 @@
 //! Path: `shard::Shard::execute` -> here -> `types::hash`.
 
 use crate::args::Args;
-
+use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
@@ -116,6 +116,7 @@ pub const COMMANDS: &[Command] = &[
         run: Run::Read(hstrlen),
     },
 ];
+const _: () = check(COMMANDS);
 
 /// Sets fields. Reply: how many are new. Journal: verbatim.
 fn hset(

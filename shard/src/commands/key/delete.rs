@@ -1,6 +1,7 @@
 //! Commands that remove keys or ask whether they exist: DEL.
 
 use crate::args::Args;
+use crate::commands::check::check;
 use crate::commands::{Body, Command, Merge, Run};
 use crate::context::WriteContext;
 use crate::effects::Written;
@@ -22,6 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
     },
     run: Run::Split { body: Body::Write(del), merge: Merge::Sum },
 }];
+const _: () = check(COMMANDS);
 
 fn del(
     ctx: &mut WriteContext<'_>,

@@ -3,6 +3,7 @@
 //! Path: `shard::Shard::execute` -> here -> `types::string`.
 
 use crate::args::Args;
+use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
@@ -45,6 +46,7 @@ pub const COMMANDS: &[Command] = &[
         run: Run::Write(set),
     },
 ];
+const _: () = check(COMMANDS);
 
 /// Reads a string.
 fn get(
