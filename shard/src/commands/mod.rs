@@ -6,6 +6,7 @@
 mod check;
 pub mod hash;
 pub mod key;
+mod scan_args;
 pub mod string;
 
 use crate::args::Args;
@@ -152,5 +153,10 @@ pub enum Merge {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[Command]] =
-    &[string::value::COMMANDS, hash::field::COMMANDS, key::delete::COMMANDS];
+pub const TABLES: &[&[Command]] = &[
+    string::value::COMMANDS,
+    hash::field::COMMANDS,
+    hash::counter::COMMANDS,
+    hash::iterate::COMMANDS,
+    key::delete::COMMANDS,
+];

@@ -110,15 +110,15 @@ impl<E: Keyed> DenseTable<E> {
         removed
     }
 
-    /// Visits about `count` entries from `cursor` on and returns where to go on; 0 begins, and 0 says it is over.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&E)) -> u64 {
+    /// About `count` entries from `cursor` on, and where to go on; 0 begins, and 0 says it is over.
+    #[must_use]
+    pub fn scan(&self, cursor: u64, count: usize) -> (u64, &[E]) {
         let end = match usize::try_from(cursor) {
             Ok(cursor) if cursor != 0 => cursor.min(self.entries.len()),
             _ => self.entries.len(),
         };
         let start = end.saturating_sub(count);
-        self.entries[start..end].iter().rev().for_each(&mut visit);
-        start as u64
+        (start as u64, &self.entries[start..end])
     }
 
     /// The place in `index` that holds the number of entry `index`.
@@ -211,9 +211,9 @@ mod tests {
             let mut cursor = 0;
             let mut met = HashSet::new();
             loop {
-                cursor = table.scan(cursor, 1 + rng.below(20), |entry| {
-                    met.insert(entry.1);
-                });
+                let (next, entries) = table.scan(cursor, 1 + rng.below(20));
+                met.extend(entries.iter().map(|entry| entry.1));
+                cursor = next;
                 if cursor == 0 {
                     break;
                 }

@@ -133,12 +133,10 @@ impl Hash {
 
     /// All fields with their values: in the order they were added while the form is small.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (mut small, large) = match &self.form {
-            Form::Small(packed) => (packed.iter(), [].as_slice()),
-            Form::Large(table) => (packed::Iter::default(), table.entries()),
-        };
-        let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
-        small.chain(large.iter().map(|pair| (pair.field(), pair.value())))
+        match &self.form {
+            Form::Small(packed) => pairs(packed.iter(), &[]),
+            Form::Large(table) => pairs(packed::Iter::default(), table.entries()),
+        }
     }
 
     /// Field `index`, which is below [`Hash::len`], in the order of [`Hash::iter`]. Cost: O(1) in the large form.
@@ -156,16 +154,14 @@ impl Hash {
         }
     }
 
-    /// Visits about `count` fields from `cursor` on and returns where to go on, 0 at the end. The small form gives
-    /// everything at once, as in Redis.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
+    /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
+    /// gives everything at once, as in Redis.
+    pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &[u8])>) {
         match &self.form {
-            Form::Small(_) => {
-                self.iter().for_each(|(field, value)| visit(field, value));
-                0
-            }
+            Form::Small(packed) => (0, pairs(packed.iter(), &[])),
             Form::Large(table) => {
-                table.scan(cursor, count, |pair| visit(pair.field(), pair.value()))
+                let (cursor, entries) = table.scan(cursor, count);
+                (cursor, pairs(packed::Iter::default(), entries))
             }
         }
     }
@@ -246,6 +242,15 @@ impl Hash {
             self.form = Form::Large(table);
         }
     }
+}
+
+/// The pairs of either form; the other one is empty.
+fn pairs<'a>(
+    mut small: packed::Iter<'a>,
+    large: &'a [Pair],
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
+    small.chain(large.iter().map(|pair| (pair.field(), pair.value())))
 }
 
 /// Where `field` begins.
