@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod error;
+pub mod glob;
 pub mod limits;
 pub mod number;
 pub mod reply;

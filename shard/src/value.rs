@@ -1,6 +1,7 @@
 //! Values: the five basic types and their encodings, and what OBJECT ENCODING calls them.
 
 use crate::error::CommandError;
+use crate::types::hash::Hash;
 use crate::types::string::Str;
 
 /// The value of one key.
@@ -8,6 +9,8 @@ use crate::types::string::Str;
 pub enum Value {
     /// A string, possibly an integer.
     String(Str),
+    /// Fields with values.
+    Hash(Box<Hash>),
 }
 
 /// Name of a type, as TYPE prints it.
@@ -48,6 +51,7 @@ impl Value {
     pub fn kind(&self) -> Kind {
         match self {
             Value::String(_) => Kind::String,
+            Value::Hash(_) => Kind::Hash,
         }
     }
 }
@@ -74,12 +78,14 @@ impl Typed for Str {
     fn from_value(value: &Value) -> Result<&Self, CommandError> {
         match value {
             Value::String(string) => Ok(string),
+            _ => Err(CommandError::WrongType),
         }
     }
 
     fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
         match value {
             Value::String(string) => Ok(string),
+            _ => Err(CommandError::WrongType),
         }
     }
 

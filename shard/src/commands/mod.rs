@@ -4,7 +4,9 @@
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
 mod check;
+pub mod hash;
 pub mod key;
+mod scan_args;
 pub mod string;
 
 use crate::args::Args;
@@ -151,4 +153,10 @@ pub enum Merge {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[Command]] = &[string::value::COMMANDS, key::delete::COMMANDS];
+pub const TABLES: &[&[Command]] = &[
+    string::value::COMMANDS,
+    hash::field::COMMANDS,
+    hash::counter::COMMANDS,
+    hash::iterate::COMMANDS,
+    key::delete::COMMANDS,
+];
