@@ -15,5 +15,3 @@ pub mod number;
 pub mod reply;
 pub mod request;
 pub mod slot;
-//! RESP bytes and command metadata; knows no socket and no key.
-pub mod glob;
