@@ -8,7 +8,7 @@
 //! keeps the old one if that fails.
 //!
 //! To add a parameter, add its row to a file of `params/`, and its field to [`Settings`] if it has an
-//! effect; `make docs` refreshes docs/config.md.
+//! effect; `UPDATE_DOCS=1 cargo test -p ops` refreshes docs/config.md.
 
 mod choices;
 mod docs;
