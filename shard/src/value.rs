@@ -49,6 +49,15 @@ impl Kind {
 }
 
 impl Value {
+    /// Name of its encoding, as OBJECT ENCODING prints it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Value::String(string) => string.encoding(),
+            Value::Hash(hash) => hash.encoding(),
+        }
+    }
+
     /// The type of this value.
     #[must_use]
     pub fn kind(&self) -> Kind {

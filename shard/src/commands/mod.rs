@@ -18,8 +18,12 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
-use protocol::command::CommandSpec;
+use ahash::RandomState;
+use hashbrown::HashMap;
+use protocol::command::{CommandSpec, KeySpec};
 use protocol::reply::Writer;
+use protocol::request::Argv;
+use std::sync::OnceLock;
 
 /// A row of the command table.
 #[derive(Debug)]
@@ -28,6 +32,18 @@ pub struct Command {
     pub spec: CommandSpec,
     /// How it runs.
     pub run: Run,
+}
+
+impl Command {
+    /// Where the keys of the request `argv` are: of its subcommand, if the command has any.
+    #[must_use]
+    #[inline]
+    pub fn keys(&self, argv: Argv<'_>) -> &'static [KeySpec] {
+        if self.spec.subcommands.is_empty() {
+            return self.spec.keys;
+        }
+        argv.get(1).and_then(|word| self.spec.subcommand(word)).map_or(&[], |spec| spec.keys)
+    }
 }
 
 /// A command that only reads: one shard, keyspace borrowed immutably.
@@ -166,3 +182,21 @@ pub const TABLES: &[&[Command]] = &[
     list::edit::COMMANDS,
     key::delete::COMMANDS,
 ];
+
+/// The row of the command `name`, in any case. Cost: one lookup.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    static ROWS: OnceLock<HashMap<&'static [u8], &'static Command, RandomState>> = OnceLock::new();
+    let rows = ROWS.get_or_init(|| {
+        let rows = TABLES.iter().copied().flatten();
+        rows.map(|command| (command.spec.name.as_bytes(), command)).collect()
+    });
+    let mut lower = [0; NAME_LEN_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    rows.get(&*lower).copied()
+}
+
+/// Longer than any command's name.
+const NAME_LEN_MAX: usize = 32;
