@@ -54,6 +54,7 @@ impl Value {
     pub fn encoding(&self) -> &'static str {
         match self {
             Value::String(string) => string.encoding(),
+            Value::List(list) => list.encoding(),
             Value::Hash(hash) => hash.encoding(),
         }
     }
