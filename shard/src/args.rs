@@ -68,6 +68,35 @@ impl<'a> Args<'a> {
         number::parse_i64(self.bytes()?).ok_or(CommandError::NotInteger)
     }
 
+    /// The next argument as an integer that is not negative.
+    ///
+    /// # Errors
+    /// `ERR value is out of range, must be positive`, also where it is no integer.
+    pub fn count(&mut self) -> Result<usize, CommandError> {
+        self.count_or("ERR value is out of range, must be positive")
+    }
+
+    /// The same with an error text of its own, code included.
+    ///
+    /// # Errors
+    /// `text`.
+    pub fn count_or(&mut self, text: &'static str) -> Result<usize, CommandError> {
+        let integer = number::parse_i64(self.bytes()?);
+        let count = integer.and_then(|integer| usize::try_from(integer).ok());
+        count.ok_or(CommandError::text(text))
+    }
+
+    /// The next argument as an integer whose negative exists too: every 64-bit one but the smallest.
+    ///
+    /// # Errors
+    /// `ERR value is not an integer or out of range`; for the smallest one a text that names the range.
+    pub fn symmetric(&mut self) -> Result<i64, CommandError> {
+        let integer = self.integer()?;
+        integer.checked_neg().map(|_| integer).ok_or(CommandError::text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ))
+    }
+
     /// Takes the next argument if it is the word `token`, in any case.
     pub fn take_token(&mut self, token: &str) -> bool {
         let is_token = self.peek().is_some_and(|arg| arg.eq_ignore_ascii_case(token.as_bytes()));

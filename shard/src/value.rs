@@ -2,6 +2,7 @@
 
 use crate::error::CommandError;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use crate::types::string::Str;
 
 /// The value of one key.
@@ -9,6 +10,8 @@ use crate::types::string::Str;
 pub enum Value {
     /// A string, possibly an integer.
     String(Str),
+    /// Elements in order.
+    List(Box<List>),
     /// Fields with values.
     Hash(Box<Hash>),
 }
@@ -51,6 +54,7 @@ impl Value {
     pub fn encoding(&self) -> &'static str {
         match self {
             Value::String(string) => string.encoding(),
+            Value::List(list) => list.encoding(),
             Value::Hash(hash) => hash.encoding(),
         }
     }
@@ -60,6 +64,7 @@ impl Value {
     pub fn kind(&self) -> Kind {
         match self {
             Value::String(_) => Kind::String,
+            Value::List(_) => Kind::List,
             Value::Hash(_) => Kind::Hash,
         }
     }

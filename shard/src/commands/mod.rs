@@ -5,7 +5,9 @@
 
 mod check;
 pub mod hash;
+mod indices;
 pub mod key;
+pub mod list;
 mod scan_args;
 pub mod string;
 
@@ -174,6 +176,10 @@ pub const TABLES: &[&[Command]] = &[
     hash::field::COMMANDS,
     hash::counter::COMMANDS,
     hash::iterate::COMMANDS,
+    list::push::COMMANDS,
+    list::pop::COMMANDS,
+    list::index::COMMANDS,
+    list::edit::COMMANDS,
     key::delete::COMMANDS,
 ];
 

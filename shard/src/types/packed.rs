@@ -8,6 +8,8 @@
 //!
 //! Every change moves the bytes behind it, so the owner keeps it small (a few KiB).
 
+use std::ops::Range;
+
 /// Lengths below this take one byte.
 const LONG_LEN: u8 = 255;
 
@@ -53,6 +55,13 @@ impl Packed {
         Spots(self.iter())
     }
 
+    /// The entries of `range`, which must lie inside.
+    pub fn range(&self, range: Range<usize>) -> std::iter::Take<Iter<'_>> {
+        let start = self.spot(range.start).unwrap_or(self.end());
+        let count = self.len().saturating_sub(range.start);
+        Iter { rest: &self.bytes[start.0..], base: start.0, count }.take(range.len())
+    }
+
     /// Where entry `index` begins, or `None` past the end. Cost: a walk from the nearer end.
     #[must_use]
     pub fn spot(&self, index: usize) -> Option<Spot> {
@@ -63,6 +72,12 @@ impl Packed {
         let mut spots = self.spots();
         let found = if index <= from_end { spots.nth(index) } else { spots.nth_back(from_end) };
         found.map(|(spot, _)| spot)
+    }
+
+    /// Where the first entry begins.
+    #[must_use]
+    pub fn start(&self) -> Spot {
+        Spot(0)
     }
 
     /// Where the next entry would begin.
@@ -110,6 +125,27 @@ impl Packed {
         }
         self.bytes.drain(spot.0..end.0);
         self.count -= u32::try_from(count).expect("no more than there are");
+        self.shrink();
+    }
+
+    /// Removes the entries for which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        let (mut from, mut to) = (self.start(), self.start());
+        while from != self.end() {
+            let next = self.after(from);
+            if keep(self.get(from)) {
+                self.bytes.copy_within(from.0..next.0, to.0);
+                to.0 += next.0 - from.0;
+            } else {
+                self.count -= 1;
+            }
+            from = next;
+        }
+        self.bytes.truncate(to.0);
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
             self.bytes.shrink_to_fit();
         }
@@ -303,7 +339,14 @@ mod tests {
                     packed.remove(spot, count);
                     model.drain(index..index + count);
                 }
-                (6, Some(spot)) => assert_eq!(packed.get(spot), model[index]),
+                (6, Some(spot)) => {
+                    assert_eq!(packed.get(spot), model[index]);
+                    let end = model.len().min(index + 3);
+                    assert!(packed.range(index..end).eq(&model[index..end]));
+                    assert!(packed.range(index..end).rev().eq(model[index..end].iter().rev()));
+                    packed.retain(|entry| entry.len() != 3);
+                    model.retain(|entry| entry.len() != 3);
+                }
                 (_, None) => {}
                 (_, Some(_)) => {
                     packed.push(&new);
