@@ -1,6 +1,6 @@
 //! Reading what the command lines of this crate's programs have in common.
 
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -34,10 +34,13 @@ pub fn value<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str)
     matches.get_one::<T>(name).expect("the option has a default").clone()
 }
 
-/// An environment variable that names a program, if it is set and not empty.
+/// The path of a program: what the environment variable says, if it is set and not empty.
 #[must_use]
-pub fn program_from_env<T: FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok().filter(|path| !path.is_empty()).and_then(|path| path.parse().ok())
+pub fn program(variable: &str, default: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) if !path.is_empty() => path.into(),
+        _ => default.into(),
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,14 @@ pub fn machine() -> String {
     format!("{model}, {cpu_count} CPUs, Linux {}", kernel.trim())
 }
 
+/// How many threads of the whole machine wanted a CPU over the last minute, on average. A measurement on
+/// a machine that is busy with something else is worth little.
+#[must_use]
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
 /// The rest of the first line of `text` that begins with `name`.
 fn field_after<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name))
