@@ -252,15 +252,17 @@ impl<'a> WriteContext<'a> {
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
         let key_count = self.keyspace.flush(db);
-        self.effects.change_count += key_count as u64;
+        if !self.is_replaying {
+            self.effects.change_count += key_count as u64;
+        }
         key_count
     }
 
     /// Exchanges two databases, so that clients connected to one see the other's keys: clients that wait there too.
     pub fn swap(&mut self, first: u16, second: u16) {
         self.keyspace.swap(first, second);
-        self.effects.change_count += 1;
         if first != second && !self.is_replaying {
+            self.effects.change_count += 1;
             self.waiters.touch_all(first);
             self.waiters.touch_all(second);
         }

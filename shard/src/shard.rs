@@ -11,6 +11,8 @@
 mod blocking;
 mod load;
 mod pieces;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub use upkeep::{DatabaseStats, Stats};

@@ -181,6 +181,11 @@ pub const TABLES: &[&[Command]] = &[
     list::index::COMMANDS,
     list::edit::COMMANDS,
     key::delete::COMMANDS,
+    key::expire::COMMANDS,
+    key::rename::COMMANDS,
+    key::scan::COMMANDS,
+    key::object::COMMANDS,
+    key::database::COMMANDS,
 ];
 
 /// The row of the command `name`, in any case. Cost: one lookup.
