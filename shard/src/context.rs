@@ -248,6 +248,14 @@ impl<'a> WriteContext<'a> {
         self.waiters.touch(self.db_index, key);
     }
 
+    /// Tells of one more event of a change that [`WriteContext::changed`] has been told of: SET with an expiry is one
+    /// change, but `set` and `expire`.
+    pub fn notify(&mut self, key: &[u8], event: Event) {
+        if !self.is_replaying {
+            self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
+        }
+    }
+
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
