@@ -256,6 +256,18 @@ impl<'a> WriteContext<'a> {
         }
     }
 
+    /// Adds `args` to the journal, if there is one, as what this write is replayed as: see [`Written::journaled`].
+    ///
+    /// Cost: no allocation, where [`Written::rewritten`] needs some.
+    ///
+    /// [`Written::journaled`]: crate::effects::Written::journaled
+    /// [`Written::rewritten`]: crate::effects::Written::rewritten
+    pub fn journal(&mut self, args: &[&[u8]]) {
+        if self.options.is_journaling && !self.is_replaying {
+            self.effects.journal.append_args(self.db_index, args);
+        }
+    }
+
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {

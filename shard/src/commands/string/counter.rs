@@ -2,7 +2,7 @@
 //!
 //! Path: `shard::Shard::execute` -> here -> `types::string`. A counter is a string; a missing one counts as 0.
 
-use super::rewritten;
+use super::replayed_as;
 use crate::args::Args;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
@@ -179,7 +179,7 @@ fn incrbyfloat(
     }
     reply.bulk(&text);
     let written = Written::changed(Event::INCRBYFLOAT);
-    Ok(rewritten(ctx, written, [b"SET".as_slice(), key, &text, b"KEEPTTL"]))
+    Ok(replayed_as(ctx, written, &[b"SET", key, &text, b"KEEPTTL"]))
 }
 
 const INCR: Docs = Docs {

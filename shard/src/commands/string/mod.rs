@@ -15,7 +15,6 @@ use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
 use crate::types::string::Str;
 use crate::value::Value;
-use protocol::request::ArgvBuf;
 
 /// What becomes of the expiry of a key that gets a new value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +54,10 @@ fn store(found: &mut KeyEntry<'_, '_, '_>, string: &[u8], expiry: NewExpiry) {
     }
 }
 
-/// Has `written` replayed as the command made of `argv`, built only if somebody wants it.
-fn rewritten<'a>(
-    ctx: &WriteContext<'_>,
-    written: Written,
-    argv: impl IntoIterator<Item = &'a [u8]>,
-) -> Written {
-    if ctx.options.is_journaling {
-        written.rewritten(argv.into_iter().collect::<ArgvBuf>())
-    } else {
-        written
-    }
+/// Has `written` replayed as the command `args`.
+fn replayed_as(ctx: &mut WriteContext<'_>, written: Written, args: &[&[u8]]) -> Written {
+    ctx.journal(args);
+    written.journaled()
 }
 
 /// The longest string that a command may make: `proto-max-bulk-len`, but what is in the journal was allowed once.

@@ -3,7 +3,7 @@
 //! Path: `shard::Shard::execute` -> here -> `types::string`. Source: COMMAND INFO and t_string.c of Redis 7.2.
 
 use super::expiry::{ExpiryKind, ExpiryOption, expire_at_ms};
-use super::{NewExpiry, rewritten, store};
+use super::{NewExpiry, replayed_as, store};
 use crate::args::Args;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::types::string::Str;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
+use smallvec::SmallVec;
 
 /// Rows of this topic.
 pub const COMMANDS: &[Command] = &[
@@ -189,12 +190,13 @@ fn set(
         NewExpiry::At(_) if is_unix_ms => report_set_and_expire(ctx, key),
         NewExpiry::At(at_ms) => {
             let written = report_set_and_expire(ctx, key);
-            rewritten_with_expiry(ctx, written, key, value, at_ms)
+            replayed_with_expiry(ctx, written, key, value, at_ms)
         }
         _ if options.returns_old => {
             let (head, options) = (args.argv().iter().take(3), args.argv().iter().skip(3));
             let options = options.filter(|arg| !arg.eq_ignore_ascii_case(b"GET"));
-            rewritten(ctx, Written::changed(Event::SET), head.chain(options))
+            let args: SmallVec<[&[u8]; 8]> = head.chain(options).collect();
+            replayed_as(ctx, Written::changed(Event::SET), &args)
         }
         _ => Written::changed(Event::SET),
     })
@@ -213,7 +215,7 @@ fn getset(
     let mut found = ctx.entry(key).counted();
     write_string(found.value()?, reply);
     store(&mut found, value, NewExpiry::Never);
-    Ok(rewritten(ctx, Written::changed(Event::SET), [b"SET".as_slice(), key, value]))
+    Ok(replayed_as(ctx, Written::changed(Event::SET), &[b"SET", key, value]))
 }
 
 /// Returns a string and removes its key.
@@ -230,7 +232,7 @@ fn getdel(
     if found.remove().is_none() {
         return Ok(Written::unchanged());
     }
-    Ok(rewritten(ctx, Written::changed(Event::DEL), [b"DEL".as_slice(), key]))
+    Ok(replayed_as(ctx, Written::changed(Event::DEL), &[b"DEL", key]))
 }
 
 /// Returns a string and changes when it expires.
@@ -259,17 +261,17 @@ fn getex(
         }
         found.set_expiry(None);
         let written = Written::changed(Event::PERSIST);
-        return Ok(rewritten(ctx, written, [b"PERSIST".as_slice(), key]));
+        return Ok(replayed_as(ctx, written, &[b"PERSIST", key]));
     }
     let at_ms = option.at_ms(now, "getex")?;
     if option.kind.is_absolute() && at_ms <= now.unix_ms() {
         found.remove();
-        return Ok(rewritten(ctx, Written::changed(Event::DEL), [b"DEL".as_slice(), key]));
+        return Ok(replayed_as(ctx, Written::changed(Event::DEL), &[b"DEL", key]));
     }
     found.set_expiry(Some(at_ms));
     let mut digits = itoa::Buffer::new();
-    let argv = [b"PEXPIREAT".as_slice(), key, digits.format(at_ms).as_bytes()];
-    Ok(rewritten(ctx, Written::changed(Event::EXPIRE), argv))
+    let args = [b"PEXPIREAT".as_slice(), key, digits.format(at_ms).as_bytes()];
+    Ok(replayed_as(ctx, Written::changed(Event::EXPIRE), &args))
 }
 
 /// Stores a string if the key does not exist.
@@ -327,7 +329,7 @@ fn set_expiring(
     store(&mut ctx.entry(key), value, NewExpiry::At(at_ms));
     reply.ok();
     let written = report_set_and_expire(ctx, key);
-    Ok(rewritten_with_expiry(ctx, written, key, value, at_ms))
+    Ok(replayed_with_expiry(ctx, written, key, value, at_ms))
 }
 
 /// What SET does only in certain cases.
@@ -391,8 +393,8 @@ fn report_set_and_expire(ctx: &mut WriteContext<'_>, key: &[u8]) -> Written {
 }
 
 /// Has a string that expires replayed with the point in time.
-fn rewritten_with_expiry(
-    ctx: &WriteContext<'_>,
+fn replayed_with_expiry(
+    ctx: &mut WriteContext<'_>,
     written: Written,
     key: &[u8],
     value: &[u8],
@@ -400,7 +402,7 @@ fn rewritten_with_expiry(
 ) -> Written {
     let mut digits = itoa::Buffer::new();
     let at_ms = digits.format(at_ms).as_bytes();
-    rewritten(ctx, written, [b"SET".as_slice(), key, value, b"PXAT", at_ms])
+    replayed_as(ctx, written, &[b"SET", key, value, b"PXAT", at_ms])
 }
 
 const GET: Docs = Docs {
