@@ -8,6 +8,7 @@ pub mod hash;
 mod indices;
 pub mod key;
 pub mod list;
+mod sample;
 mod scan_args;
 pub mod string;
 
