@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use thiserror::Error;
 
 /// A request that breaks the protocol. The client gets [`ProtocolError::text`] as an error reply and is then
 /// disconnected: where the next request would begin is unknown.
@@ -65,3 +66,29 @@ impl fmt::Display for ProtocolError {
 }
 
 impl std::error::Error for ProtocolError {}
+
+/// Bytes that are no reply. A client that meets them closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ReplyError {
+    /// No type begins with this byte.
+    #[error("no reply begins with {:?}", char::from(*.0))]
+    UnknownType(u8),
+    /// A line ends with `\r` alone, or a string is not followed by a line end.
+    #[error("a line does not end with CR LF")]
+    MissingLineEnd,
+    /// A length or count is no integer, negative (other than the -1 of null), or beyond what memory could hold.
+    #[error("a length is invalid")]
+    InvalidLen,
+    /// What stands behind the type does not belong to it.
+    #[error("a value does not fit its type")]
+    InvalidValue,
+    /// The reply has another type than the caller asked for.
+    #[error("the reply is of another type than expected")]
+    UnexpectedType,
+    /// The reply ends before it is whole.
+    #[error("the reply is cut off")]
+    CutOff,
+    /// Arrays within arrays, deeper than any reply of Redis.
+    #[error("the reply is nested too deep")]
+    TooDeep,
+}

@@ -22,6 +22,10 @@ use crate::wait::{self, PATIENCE};
 /// How often a start is tried again because somebody else took the free port in the meantime.
 const PORT_ATTEMPTS: usize = 5;
 
+/// The files that take what a server prints.
+const STDOUT: &str = "server.stdout";
+const STDERR: &str = "server.stderr";
+
 /// How much of a server's log a failure shows.
 const LOG_TAIL_LINES: usize = 40;
 
@@ -72,6 +76,11 @@ impl Program {
         })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it is a real Redis.
     pub fn is_redis(&self) -> bool {
         self.is_redis
@@ -107,6 +116,9 @@ pub struct Options {
     args: Vec<String>,
     dir: Option<PathBuf>,
     port: Option<u16>,
+    metrics_port: u16,
+    config_file: Option<PathBuf>,
+    run_as: Option<PathBuf>,
 }
 
 impl Options {
@@ -121,7 +133,16 @@ impl Options {
     }
 
     fn of(program: &Program) -> Self {
-        Options { program: program.clone(), shards: 1, args: Vec::new(), dir: None, port: None }
+        Options {
+            program: program.clone(),
+            shards: 1,
+            args: Vec::new(),
+            dir: None,
+            port: None,
+            metrics_port: 0,
+            config_file: None,
+            run_as: None,
+        }
     }
 
     /// Number of shards; a real Redis does not know the word and always has one.
@@ -155,6 +176,24 @@ impl Options {
         self
     }
 
+    /// The port for metrics and health; without it they are turned off.
+    pub fn metrics_port(mut self, port: u16) -> Self {
+        self.metrics_port = port;
+        self
+    }
+
+    /// A configuration file, read before the parameters.
+    pub fn config_file(mut self, path: &Path) -> Self {
+        self.config_file = Some(path.to_path_buf());
+        self
+    }
+
+    /// Another name for the program, one of `redis-server`, under which it needs no `serve`.
+    pub fn run_as(mut self, path: &Path) -> Self {
+        self.run_as = Some(path.to_path_buf());
+        self
+    }
+
     /// Starts it and waits until it answers PING (or asks for a password).
     ///
     /// # Panics
@@ -181,8 +220,7 @@ impl Options {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = server.ended() {
-                let log = server.log();
-                return Refusal { status, log };
+                return Refusal { status, stdout: server.output(), stderr: server.errors() };
             }
             wait::within(Duration::from_millis(20), || false);
         }
@@ -194,11 +232,16 @@ impl Options {
         let temp = TempDir::new();
         let dir = self.dir.clone().unwrap_or_else(|| temp.path().to_path_buf());
         let port = self.port.unwrap_or_else(free_port);
-        let log_path = temp.path().join("server.log");
-        let log = File::create(&log_path).expect("the log can be made");
-        let mut command = Command::new(&self.program.path);
+        let file = |name: &str| File::create(temp.path().join(name)).expect("a log can be made");
+        let (stdout, stderr) = (file(STDOUT), file(STDERR));
+        let mut command = Command::new(self.run_as.as_ref().unwrap_or(&self.program.path));
+        if !self.program.is_redis && self.run_as.is_none() {
+            command.arg("serve");
+        }
+        command.args(&self.config_file);
         if !self.program.is_redis {
-            command.args(["serve", "--shards", &self.shards.to_string(), "--metrics-port", "0"]);
+            command.args(["--shards", &self.shards.to_string()]);
+            command.args(["--metrics-port", &self.metrics_port.to_string()]);
         }
         command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -206,12 +249,12 @@ impl Options {
             .arg(&dir)
             .args(&self.args)
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file can be opened twice"))
-            .stderr(log);
+            .stdout(stdout)
+            .stderr(stderr);
         let child = command.spawn().unwrap_or_else(|error| {
             panic!("{} cannot start: {error}", self.program.path.display())
         });
-        Server { child, port, dir, log_path, temp, program: self.program.clone() }
+        Server { child, port, dir, temp, program: self.program.clone() }
     }
 }
 
@@ -220,8 +263,10 @@ impl Options {
 pub struct Refusal {
     /// Its exit status.
     pub status: ExitStatus,
-    /// What it wrote to stdout and stderr.
-    pub log: String,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
 }
 
 /// A running server.
@@ -230,8 +275,7 @@ pub struct Server {
     child: Child,
     port: u16,
     dir: PathBuf,
-    log_path: PathBuf,
-    /// Holds the log, and the data unless a folder was given.
+    /// Holds what it prints, and the data unless a folder was given.
     temp: TempDir,
     program: Program,
 }
@@ -273,7 +317,20 @@ impl Server {
 
     /// Everything it wrote to stdout and stderr so far.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log_path).unwrap_or_default()).into_owned()
+        self.output() + &self.errors()
+    }
+
+    fn output(&self) -> String {
+        self.printed(STDOUT)
+    }
+
+    fn errors(&self) -> String {
+        self.printed(STDERR)
+    }
+
+    fn printed(&self, name: &str) -> String {
+        let bytes = fs::read(self.temp.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The end of its log, headed, for the message of a failure.
@@ -377,6 +434,6 @@ mod tests {
     fn a_refusal_tells_status_and_log() {
         let refusal = Options::oracle().param("no-such-parameter", &["1"]).start_and_fail();
         assert!(!refusal.status.success());
-        assert!(refusal.log.contains("no-such-parameter"), "{}", refusal.log);
+        assert!(refusal.stderr.contains("no-such-parameter"), "{refusal:?}");
     }
 }

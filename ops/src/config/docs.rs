@@ -55,7 +55,8 @@ fn line(row: &Parameter) -> String {
     };
     let what = match row.effect {
         Effect::Live | Effect::Startup => row.docs.to_owned(),
-        Effect::None(why) => format!("*Without effect*: {why}."),
+        Effect::None(why) if row.docs.is_empty() => format!("*Without effect*: {why}."),
+        Effect::None(why) => format!("{} *Without effect yet*: {why}.", row.docs),
         Effect::Refused(why) => format!("*Refused*: {why}."),
     };
     let values = row.kind.describe();

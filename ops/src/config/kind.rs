@@ -186,7 +186,7 @@ impl Kind {
 fn describe_range(min: i128, max: i128) -> String {
     const UNBOUNDED: i128 = i32::MAX as i128;
     match (min, max) {
-        (_, UNBOUNDED..) if min < 0 - 1 => "any".to_owned(),
+        (_, UNBOUNDED..) if min < -1 => "any".to_owned(),
         (_, UNBOUNDED..) => format!("from {min}"),
         _ => format!("{min} to {max}"),
     }

@@ -118,7 +118,7 @@ impl Loader {
         let shown = path.display().to_string();
         let file = std::fs::File::open(path).map_err(|error| ConfigError::Read {
             path: shown.clone(),
-            problem: super::special::system_text(&error),
+            problem: crate::system_text(&error),
         })?;
         let text = read_bounded(file, &shown)?;
         self.read_lines(&text, &|line| Origin::File { path: path.to_owned(), line }, depth)
@@ -277,7 +277,7 @@ fn read_bounded(source: impl Read, path: &str) -> Result<Vec<u8>, ConfigError> {
     let mut text = Vec::new();
     source.take(FILE_SIZE_MAX + 1).read_to_end(&mut text).map_err(|error| ConfigError::Read {
         path: path.to_owned(),
-        problem: super::special::system_text(&error),
+        problem: crate::system_text(&error),
     })?;
     if text.len() as u64 > FILE_SIZE_MAX {
         return Err(ConfigError::TooLarge { path: path.to_owned(), limit_bytes: FILE_SIZE_MAX });

@@ -8,7 +8,7 @@
 //! keeps the old one if that fails.
 //!
 //! To add a parameter, add its row to a file of `params/`, and its field to [`Settings`] if it has an
-//! effect; `make docs` refreshes docs/config.md.
+//! effect; `UPDATE_DOCS=1 cargo test -p ops` refreshes docs/config.md.
 
 mod choices;
 mod docs;
@@ -207,7 +207,7 @@ impl Config {
     /// Prepares CONFIG SET: all pairs of name and value, or none.
     ///
     /// The server puts the change into effect and then keeps `PendingChange::config`; if it cannot, it
-    /// drops it, and answers with [`SetError::not_applied`].
+    /// drops it, and answers with [`SetError::not_applied`]. A new `dir` is looked up on disk.
     ///
     /// # Errors
     /// What Redis answers, for the first pair that is wrong.

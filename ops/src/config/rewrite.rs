@@ -11,7 +11,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::RewriteError;
-use super::special::system_text;
 use super::value::Value;
 use super::{Config, Kind, PARAMETERS, Parameter, lookup, words};
 
@@ -21,7 +20,7 @@ const KEPT: [&str; 3] = ["include", "rename-command", "user"];
 
 pub(super) fn rewrite(config: &Config) -> Result<(), RewriteError> {
     let path = config.file.as_deref().ok_or(RewriteError::NoFile)?;
-    let io = |error: std::io::Error| RewriteError::Io { problem: system_text(&error) };
+    let io = |error: std::io::Error| RewriteError::Io { problem: crate::system_text(&error) };
     let old = match std::fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         read => read.map_err(io)?,

@@ -125,19 +125,10 @@ pub(super) fn directory(word: &[u8]) -> Result<Value, String> {
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
     let path = Path::new(std::ffi::OsStr::from_bytes(word));
-    let path = path.canonicalize().map_err(|error| system_text(&error))?;
+    let path = path.canonicalize().map_err(|error| crate::system_text(&error))?;
     match path.read_dir() {
         Ok(_) => Ok(Value::Text(path.into_os_string().into_vec())),
-        Err(error) => Err(system_text(&error)),
-    }
-}
-
-/// The system's own sentence for an error, without the number that Rust appends.
-pub(super) fn system_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((sentence, _)) => sentence.to_owned(),
-        None => text,
+        Err(error) => Err(crate::system_text(&error)),
     }
 }
 

@@ -7,6 +7,12 @@ use crate::config::parameter::Parameter;
 
 const NO_DEFRAG: &str = "there is no active defragmentation";
 
+const NO_SETS: &str = "sets are not built yet";
+
+const NO_STREAMS: &str = "streams are not built yet";
+
+const NO_HYPERLOGLOG: &str = "HyperLogLogs are not built yet";
+
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::memory("maxmemory", 0, ULONG_MAX, "0")
         .store(|s, v| s.maxmemory_bytes = v.number())
@@ -68,13 +74,16 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("List nodes at each end that stay uncompressed; 0 compresses none."),
     Parameter::integer("set-max-intset-entries", 0, LONG_MAX, "512")
         .store(|s, v| s.set_max_intset_entries = v.number())
-        .docs("Members up to which a set of integers stays an intset."),
+        .docs("Members up to which a set of integers stays an intset.")
+        .no_effect(NO_SETS),
     Parameter::integer("set-max-listpack-entries", 0, LONG_MAX, "128")
         .store(|s, v| s.set_max_listpack_entries = v.number())
-        .docs("Members up to which a set stays a listpack."),
+        .docs("Members up to which a set stays a listpack.")
+        .no_effect(NO_SETS),
     Parameter::integer("set-max-listpack-value", 0, LONG_MAX, "64")
         .store(|s, v| s.set_max_listpack_value_bytes = v.number())
-        .docs("Bytes per member up to which a set stays a listpack."),
+        .docs("Bytes per member up to which a set stays a listpack.")
+        .no_effect(NO_SETS),
     Parameter::integer("zset-max-listpack-entries", 0, LONG_MAX, "128")
         .alias("zset-max-ziplist-entries")
         .store(|s, v| s.zset_max_listpack_entries = v.number())
@@ -85,13 +94,16 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Bytes per member up to which a sorted set stays a listpack."),
     Parameter::memory("stream-node-max-bytes", 0, LONG_MAX, "4096")
         .store(|s, v| s.stream_node_max_bytes = v.number())
-        .docs("Bytes of one stream node; 0: no limit."),
+        .docs("Bytes of one stream node; 0: no limit.")
+        .no_effect(NO_STREAMS),
     Parameter::integer("stream-node-max-entries", 0, LONG_MAX, "100")
         .store(|s, v| s.stream_node_max_entries = v.number())
-        .docs("Entries of one stream node; 0: no limit."),
+        .docs("Entries of one stream node; 0: no limit.")
+        .no_effect(NO_STREAMS),
     Parameter::memory("hll-sparse-max-bytes", 0, LONG_MAX, "3000")
         .store(|s, v| s.hll_sparse_max_bytes = v.number())
-        .docs("Bytes up to which a HyperLogLog stays sparse."),
+        .docs("Bytes up to which a HyperLogLog stays sparse.")
+        .no_effect(NO_HYPERLOGLOG),
     Parameter::choice("sanitize-dump-payload", SanitizeDumpPayload::CHOICES, "no")
         .store(|s, v| s.sanitize_dump_payload = SanitizeDumpPayload::from_code(v.code()))
         .docs("Whether RESTORE checks the whole payload."),

@@ -8,6 +8,12 @@ use crate::config::value::Value;
 
 const FOR_TESTS: &str = "a knob for tests of Redis itself";
 
+const NO_SNAPSHOTS: &str = "snapshots are not built yet";
+
+const NO_REWRITE: &str = "rewriting the append-only file is not built yet";
+
+const NO_TIMESTAMPS: &str = "frames carry epochs instead";
+
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::of_kind("dir", Kind::Directory, "")
         .protected()
@@ -17,14 +23,16 @@ pub(super) const ROWS: &[Parameter] = &[
     Parameter::of_kind("dbfilename", Kind::Text(snapshot_name), "dump.rdb")
         .protected()
         .store(|s, v| s.dbfilename = v.text())
-        .docs("File name of the snapshot."),
+        .docs("File name of the snapshot.")
+        .no_effect(NO_SNAPSHOTS),
     Parameter::of_kind("save", Kind::Save, "3600 1 300 100 60 10000")
         .store(|s, v| {
             if let Value::Save(points) = v {
                 s.save.clone_from(points);
             }
         })
-        .docs("A snapshot is due after so many seconds if so many keys changed; empty: never."),
+        .docs("A snapshot is due after so many seconds if so many keys changed; empty: never.")
+        .no_effect(NO_SNAPSHOTS),
     Parameter::flag("appendonly", "no")
         .denied_while_loading()
         .store(|s, v| s.appendonly = v.flag())
@@ -45,26 +53,33 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Start with a torn tail by cutting it off; else refuse."),
     Parameter::flag("aof-use-rdb-preamble", "yes")
         .store(|s, v| s.aof_use_rdb_preamble = v.flag())
-        .docs("Write the base of the append-only file in RDB form."),
+        .docs("Write the base of the append-only file in RDB form.")
+        .no_effect(NO_REWRITE),
     Parameter::flag("aof-timestamp-enabled", "no")
         .store(|s, v| s.aof_timestamp_enabled = v.flag())
-        .docs("Annotate the append-only file with times."),
+        .docs("Annotate the append-only file with times.")
+        .no_effect(NO_TIMESTAMPS),
     Parameter::integer("auto-aof-rewrite-percentage", 0, INT_MAX, "100")
         .store(|s, v| s.auto_aof_rewrite_percentage = v.number())
-        .docs("Growth in percent at which the append-only file is rewritten; 0: never."),
+        .docs("Growth in percent at which the append-only file is rewritten; 0: never.")
+        .no_effect(NO_REWRITE),
     Parameter::memory("auto-aof-rewrite-min-size", 0, LONG_MAX, "67108864")
         .store(|s, v| s.auto_aof_rewrite_min_size_bytes = v.number())
-        .docs("Bytes below which the append-only file is not rewritten."),
+        .docs("Bytes below which the append-only file is not rewritten.")
+        .no_effect(NO_REWRITE),
     Parameter::flag("stop-writes-on-bgsave-error", "yes")
         .store(|s, v| s.stop_writes_on_bgsave_error = v.flag())
-        .docs("Refuse writes after a failed snapshot."),
+        .docs("Refuse writes after a failed snapshot.")
+        .no_effect(NO_SNAPSHOTS),
     Parameter::flag("rdbcompression", "yes")
         .store(|s, v| s.rdbcompression = v.flag())
-        .docs("Compress strings in snapshots."),
+        .docs("Compress strings in snapshots.")
+        .no_effect(NO_SNAPSHOTS),
     Parameter::flag("rdbchecksum", "yes")
         .fixed()
         .store(|s, v| s.rdbchecksum = v.flag())
-        .docs("Put a checksum at the end of snapshots, and check it on load."),
+        .docs("Put a checksum at the end of snapshots, and check it on load.")
+        .no_effect(NO_SNAPSHOTS),
     Parameter::flag("no-appendfsync-on-rewrite", "no")
         .no_effect("a rewrite never makes the append-only file wait"),
     Parameter::flag("aof-rewrite-incremental-fsync", "yes")

@@ -12,6 +12,8 @@ const NO_CPU_LISTS: &str = "cores are pinned to the CPUs this process may use; s
 const NO_SYSLOG: &str = "the log goes to standard output or `logfile`";
 const NO_CRASH_LOG: &str = "a crash report is always written";
 
+const NO_REPLICAS: &str = "there are no replicas to wait for yet";
+
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::integer("slowlog-log-slower-than", -1, LONG_MAX, "10000")
         .store(|s, v| s.slowlog_log_slower_than_us = v.number())
@@ -60,7 +62,8 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Who starts and watches the process, and wants to be told that it is ready."),
     Parameter::integer("shutdown-timeout", 0, INT_MAX, "10")
         .store(|s, v| s.shutdown_timeout_s = v.number())
-        .docs("Seconds that a shutdown waits for replicas."),
+        .docs("Seconds that a shutdown waits for replicas.")
+        .no_effect(NO_REPLICAS),
     Parameter::of_kind("shutdown-on-sigint", Kind::Flags(SHUTDOWN_FLAGS), "default")
         .store(|s, v| s.shutdown_on_sigint = ShutdownFlags::from_code(v.code()))
         .docs("What SIGINT asks for."),
