@@ -181,6 +181,7 @@ pub const TABLES: &[&[Command]] = &[
     list::pop::COMMANDS,
     list::index::COMMANDS,
     list::edit::COMMANDS,
+    list::blocking::COMMANDS,
     key::delete::COMMANDS,
 ];
 
