@@ -8,6 +8,7 @@ pub mod hash;
 mod indices;
 pub mod key;
 pub mod list;
+mod sample;
 mod scan_args;
 pub mod string;
 
@@ -185,6 +186,7 @@ pub const TABLES: &[&[Command]] = &[
     list::pop::COMMANDS,
     list::index::COMMANDS,
     list::edit::COMMANDS,
+    list::blocking::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,
