@@ -1,0 +1,3 @@
+//! Commands on keys of any type.
+
+pub mod delete;

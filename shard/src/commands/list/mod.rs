@@ -1,0 +1,6 @@
+//! Commands on lists.
+
+pub mod edit;
+pub mod index;
+pub mod pop;
+pub mod push;

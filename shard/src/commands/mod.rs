@@ -1,0 +1,202 @@
+//! The commands that touch keys: one file per topic, each with its rows, functions, documentation and tests.
+//!
+//! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
+//! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
+
+mod check;
+pub mod hash;
+mod indices;
+pub mod key;
+pub mod list;
+mod scan_args;
+pub mod string;
+
+use crate::args::Args;
+use crate::call::Now;
+use crate::context::{ReadContext, WriteContext};
+use crate::effects::Written;
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::keyspace::entry::Entry;
+use ahash::RandomState;
+use hashbrown::HashMap;
+use protocol::command::{CommandSpec, KeySpec};
+use protocol::reply::Writer;
+use protocol::request::Argv;
+use std::sync::OnceLock;
+
+/// A row of the command table.
+#[derive(Debug)]
+pub struct Command {
+    /// What it is.
+    pub spec: CommandSpec,
+    /// How it runs.
+    pub run: Run,
+}
+
+impl Command {
+    /// Where the keys of the request `argv` are: of its subcommand, if the command has any.
+    #[must_use]
+    #[inline]
+    pub fn keys(&self, argv: Argv<'_>) -> &'static [KeySpec] {
+        if self.spec.subcommands.is_empty() {
+            return self.spec.keys;
+        }
+        argv.get(1).and_then(|word| self.spec.subcommand(word)).map_or(&[], |spec| spec.keys)
+    }
+}
+
+/// A command that only reads: one shard, keyspace borrowed immutably.
+pub type ReadFn = fn(&ReadContext<'_>, Args<'_>, &mut Writer<'_>) -> Result<(), CommandError>;
+/// A command that writes, on one shard.
+pub type WriteFn =
+    fn(&mut WriteContext<'_>, Args<'_>, &mut Writer<'_>) -> Result<Written, CommandError>;
+
+/// A command that takes from the first key that has something: tries key number `usize` (an index into argv);
+/// `None` if there is nothing to take.
+pub type ServeFn = fn(
+    &mut WriteContext<'_>,
+    usize,
+    Args<'_>,
+    &mut Writer<'_>,
+) -> Result<Option<Written>, CommandError>;
+/// Reads what a command over several shards needs of key number `usize` (an index into argv).
+pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, CommandError>;
+/// Computes the reply from the pieces of all keys, in the order of the keys.
+pub type FinishFn = fn(Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
+/// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
+pub type PlanFn =
+    fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
+/// Reads the timeout of a blocking command: milliseconds, 0 for ever.
+pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
+
+/// How a command runs over shards.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// Reads one shard.
+    Read(ReadFn),
+    /// Writes one shard.
+    Write(WriteFn),
+    /// Each shard runs the command with its own keys, and the replies become one (DEL, MGET, MSET).
+    Split {
+        /// What each shard runs.
+        body: Body,
+        /// How the replies become one.
+        merge: Merge,
+    },
+    /// The pieces of all keys come to one place, which computes the reply (LCS, SINTER).
+    Gather {
+        /// The whole command, when all keys lie on one shard.
+        local: ReadFn,
+        /// What is read of one key.
+        piece: PieceFn,
+        /// What is computed of the pieces.
+        finish: FinishFn,
+    },
+    /// The same, and then some keys are written (RENAME, COPY, MSETNX).
+    GatherWrite {
+        /// The whole command, when all keys lie on one shard.
+        local: WriteFn,
+        /// What is read of one key.
+        piece: PieceFn,
+        /// What is written, from the pieces.
+        plan: PlanFn,
+    },
+    /// The first key, in the order of the arguments, that can serve does (BLPOP, LMPOP); a client may wait for one.
+    FirstOf {
+        /// Tries one key.
+        serve: ServeFn,
+        /// For a command that blocks: its timeout. `None` for one that does not.
+        timeout: Option<TimeoutFn>,
+        /// The reply when no key can serve, or when the time is over.
+        empty: fn(&mut Writer<'_>),
+    },
+    /// Every shard runs it, and the replies become one (DBSIZE, KEYS, FLUSHALL).
+    EveryShard {
+        /// What each shard runs.
+        body: Body,
+        /// How the replies become one.
+        merge: Merge,
+    },
+    /// SCAN: the cursor says which shard, and each shard sees a cursor of its own.
+    Scan(ReadFn),
+    /// RANDOMKEY: any shard with keys, chosen by how many it has.
+    AnyShard(ReadFn),
+}
+
+/// The function that each shard of several runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// It only reads.
+    Read(ReadFn),
+    /// It writes.
+    Write(WriteFn),
+}
+
+/// What a command over several shards has read of one key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// There is no such key.
+    Missing,
+    /// There is one, and that is all the command wants to know.
+    Present,
+    /// A copy of the entry.
+    Entry(Box<Entry>),
+}
+
+/// One key that a command over several shards writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyWrite {
+    /// The key, as an index into argv.
+    pub key_index: usize,
+    /// Its database.
+    pub db: u16,
+    /// The new entry; `None` removes the key.
+    pub entry: Option<Box<Entry>>,
+    /// The event it is reported as.
+    pub event: Event,
+}
+
+/// How the replies of several shards become one. The first error wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Integers are added.
+    Sum,
+    /// OK if all say OK.
+    AllOk,
+    /// Arrays with one element per key, put back in the order of the keys.
+    ByKey,
+    /// Arrays are joined.
+    Concat,
+}
+
+/// All topics' rows.
+pub const TABLES: &[&[Command]] = &[
+    string::value::COMMANDS,
+    hash::field::COMMANDS,
+    hash::counter::COMMANDS,
+    hash::iterate::COMMANDS,
+    list::push::COMMANDS,
+    list::pop::COMMANDS,
+    list::index::COMMANDS,
+    list::edit::COMMANDS,
+    key::delete::COMMANDS,
+];
+
+/// The row of the command `name`, in any case. Cost: one lookup.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    static ROWS: OnceLock<HashMap<&'static [u8], &'static Command, RandomState>> = OnceLock::new();
+    let rows = ROWS.get_or_init(|| {
+        let rows = TABLES.iter().copied().flatten();
+        rows.map(|command| (command.spec.name.as_bytes(), command)).collect()
+    });
+    let mut lower = [0; NAME_LEN_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    rows.get(&*lower).copied()
+}
+
+/// Longer than any command's name.
+const NAME_LEN_MAX: usize = 32;

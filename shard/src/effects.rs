@@ -1,0 +1,155 @@
+//! What writes did, collected in one place: journal entries, keyspace events, served waiters, changed keys.
+//!
+//! Path: `shard::execute` -> here; the core takes everything out at the end of its tick. A write command returns
+//! [`Written`], so that nothing can be forgotten.
+
+use crate::event::{Event, EventClasses};
+use crate::options::Options;
+use crate::waiters::Served;
+use protocol::request::{Argv, ArgvBuf};
+
+/// What a write command did, for the journal and the observers of its first key.
+#[derive(Debug)]
+#[must_use]
+pub struct Written {
+    pub(crate) record: Record,
+    pub(crate) event: Option<Event>,
+}
+
+/// How a write enters the journal.
+#[derive(Debug)]
+pub(crate) enum Record {
+    /// Not at all: nothing changed.
+    Nothing,
+    /// As the client sent it.
+    Verbatim,
+    /// As these commands, which have the same effect whenever they are replayed.
+    Commands(Vec<ArgvBuf>),
+}
+
+impl Written {
+    /// Nothing changed.
+    pub fn unchanged() -> Self {
+        Written { record: Record::Nothing, event: None }
+    }
+
+    /// The first key changed; the request itself can be replayed.
+    pub fn changed(event: Event) -> Self {
+        Written { record: Record::Verbatim, event: Some(event) }
+    }
+
+    /// Keys changed and the command has reported each with `WriteContext::changed`; the request can be replayed.
+    pub fn reported() -> Self {
+        Written { record: Record::Verbatim, event: None }
+    }
+
+    /// The same change, but replayed as `command` (EXPIRE as PEXPIREAT, INCRBYFLOAT as SET).
+    pub fn rewritten(self, command: ArgvBuf) -> Self {
+        self.rewritten_all(vec![command])
+    }
+
+    /// The same change, but replayed as `commands`, in order.
+    pub fn rewritten_all(self, commands: Vec<ArgvBuf>) -> Self {
+        Written { record: Record::Commands(commands), ..self }
+    }
+}
+
+/// One keyspace event that is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEvent {
+    /// Database of the key.
+    pub db: u16,
+    /// What happened.
+    pub event: Event,
+    /// To which key.
+    pub key: Box<[u8]>,
+}
+
+/// Everything that writes did since the core last took it.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Journal entries, as RESP commands; SELECT stands where the database changes.
+    pub journal: Journal,
+    /// Keyspace events that somebody asked for.
+    pub events: Vec<KeyEvent>,
+    /// Replies for clients that were blocked.
+    pub served: Vec<Served>,
+    /// Changes since the last save, as INFO counts them.
+    pub change_count: u64,
+}
+
+impl Effects {
+    /// Notes that `key` has been removed because its time had come.
+    pub(crate) fn expired(&mut self, options: &Options, db: u16, key: &[u8]) {
+        if options.is_journaling {
+            self.journal.append_args(db, &[b"DEL", key]);
+        }
+        self.notify(options.notify_keyspace_events, db, Event::EXPIRED, key);
+    }
+
+    /// Notes `event` on `key`, if `enabled` asks for its class.
+    pub(crate) fn notify(&mut self, enabled: EventClasses, db: u16, event: Event, key: &[u8]) {
+        if enabled.contains(event.class) {
+            self.events.push(KeyEvent { db, event, key: key.into() });
+        }
+    }
+}
+
+/// Journal entries of one shard, in the order they happened, as RESP commands.
+///
+/// Whoever takes the bytes out calls [`Journal::clear`]: the next entries begin with a SELECT of their own where the
+/// database is not 0, so every piece can be replayed alone.
+#[derive(Debug, Default)]
+pub struct Journal {
+    bytes: Vec<u8>,
+    db: u16,
+}
+
+impl Journal {
+    /// The entries so far.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets the entries and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.db = 0;
+    }
+
+    /// Adds one command that ran in database `db`.
+    pub fn append(&mut self, db: u16, argv: Argv<'_>) {
+        self.select(db);
+        self.encode(argv.len(), argv.iter());
+    }
+
+    /// Adds one command, given as its arguments, that ran in database `db`.
+    pub fn append_args(&mut self, db: u16, args: &[&[u8]]) {
+        self.select(db);
+        self.encode(args.len(), args.iter().copied());
+    }
+
+    fn select(&mut self, db: u16) {
+        if db != self.db {
+            self.db = db;
+            let mut digits = itoa::Buffer::new();
+            self.encode(2, [b"SELECT", digits.format(db).as_bytes()].into_iter());
+        }
+    }
+
+    fn encode<'a>(&mut self, arg_count: usize, args: impl Iterator<Item = &'a [u8]>) {
+        self.header(b'*', arg_count);
+        for arg in args {
+            self.header(b'$', arg.len());
+            self.bytes.extend_from_slice(arg);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn header(&mut self, kind: u8, value: usize) {
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+}

@@ -1,0 +1,9 @@
+//! The data types: what the value of a key can be, without any knowledge of commands.
+
+pub mod hash;
+pub mod list;
+pub mod string;
+
+pub mod dense_table;
+pub mod packed;
+pub mod rebuild;

@@ -1,0 +1,184 @@
+//! Clients that wait on keys of this shard (BLPOP and its kin): first come, first served per key.
+//!
+//! A client may wait on keys of several shards; its [`Claim`] is shared by all of them, and the first shard that can
+//! serve it takes the claim, so nothing is popped twice or for a client that has gone. A queue may still hold clients
+//! whose claim has been taken; they are dropped when the queue is next looked at or the client is forgotten.
+
+use crate::commands::Command;
+use ahash::RandomState;
+use hashbrown::HashMap;
+use protocol::reply::Resp;
+use protocol::request::ArgvBuf;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Who waits: the core of the connection and its token there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WaiterId {
+    /// Core of the connection.
+    pub core: u16,
+    /// Token of the connection on its core.
+    pub token: u64,
+}
+
+/// The right to serve one blocked client, taken at most once: by the shard that serves it, or by the client's own core
+/// when its time is over or it has gone.
+#[derive(Clone, Debug, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Takes the right; `false` if somebody was faster. Pairs with itself on the other cores.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether somebody has taken it.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// One blocked client with the request it waits with.
+#[derive(Clone, Debug)]
+pub struct Waiter {
+    /// Who waits.
+    pub id: WaiterId,
+    /// The right to serve it.
+    pub claim: Claim,
+    /// The row of its command.
+    pub command: &'static Command,
+    /// Its request.
+    pub argv: Arc<ArgvBuf>,
+    /// Its database.
+    pub db: u16,
+    /// Its protocol version.
+    pub resp: Resp,
+}
+
+/// A blocked client that has been served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Who.
+    pub id: WaiterId,
+    /// The reply.
+    pub reply: Vec<u8>,
+}
+
+/// A key with its database.
+pub type DbKey = (u16, Box<[u8]>);
+
+/// Waiting clients in the order they came, each with the index of the key in its argv.
+type Queue = VecDeque<(usize, Waiter)>;
+
+/// The queues of waiting clients, by key.
+#[derive(Debug)]
+pub struct Waiters {
+    /// By database; only as many as were ever needed.
+    queues: Vec<HashMap<Box<[u8]>, Queue, RandomState>>,
+    queue_count: usize,
+    /// Keys that have changed while somebody waits for them; looked at behind the command. None twice.
+    ready: VecDeque<DbKey>,
+    hasher: RandomState,
+}
+
+impl Waiters {
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Waiters { queues: Vec::new(), queue_count: 0, ready: VecDeque::new(), hasher }
+    }
+
+    /// Whether nobody waits: the only question a write asks on the way.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.queue_count == 0
+    }
+
+    /// Puts `waiter` at the end of the queue of its key number `key_index` (an index into its argv).
+    pub fn push(&mut self, key_index: usize, waiter: Waiter) {
+        let db = usize::from(waiter.db);
+        if self.queues.len() <= db {
+            self.queues.resize_with(db + 1, || HashMap::with_hasher(self.hasher.clone()));
+        }
+        let argv = Arc::clone(&waiter.argv);
+        let key = argv.as_argv().get(key_index).expect("an index of a key");
+        let queues = &mut self.queues[db];
+        let queue = queues.entry(key.into()).or_insert_with(|| {
+            self.queue_count += 1;
+            Queue::new()
+        });
+        queue.push_back((key_index, waiter));
+    }
+
+    /// Notes that `key` has changed, if somebody waits for it.
+    #[inline]
+    pub(crate) fn touch(&mut self, db: u16, key: &[u8]) {
+        if !self.is_empty() {
+            self.touch_queue(db, key);
+        }
+    }
+
+    fn touch_queue(&mut self, db: u16, key: &[u8]) {
+        let is_waited_for = self.queues.get(usize::from(db)).is_some_and(|q| q.contains_key(key));
+        if is_waited_for && !self.ready.iter().any(|(at, ready)| *at == db && **ready == *key) {
+            self.ready.push_back((db, key.into()));
+        }
+    }
+
+    /// Notes every key of database `db` that somebody waits for: its contents have been exchanged.
+    pub(crate) fn touch_all(&mut self, db: u16) {
+        let Some(queues) = self.queues.get(usize::from(db)) else { return };
+        let mut keys: Vec<Box<[u8]>> = queues.keys().cloned().collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.touch_queue(db, &key);
+        }
+    }
+
+    /// The next key that has changed while somebody waits for it.
+    pub(crate) fn next_ready(&mut self) -> Option<DbKey> {
+        self.ready.pop_front()
+    }
+
+    /// Takes the client that has waited longest for `key` among those that `is_fit` accepts, and drops those that were
+    /// served elsewhere or have gone.
+    pub(crate) fn take(
+        &mut self,
+        (db, key): &DbKey,
+        is_fit: impl Fn(&Waiter) -> bool,
+    ) -> Option<(usize, Waiter)> {
+        let queue = self.queues.get_mut(usize::from(*db))?.get_mut(key)?;
+        let mut found = None;
+        let mut index = 0;
+        while let (Some((_, waiter)), None) = (queue.get(index), &found) {
+            if waiter.claim.is_taken() {
+                queue.remove(index);
+            } else if is_fit(waiter) {
+                found = queue.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        self.drop_if_empty(*db, key);
+        found
+    }
+
+    /// Forgets a client that no longer waits on `key`.
+    pub fn remove(&mut self, db: u16, key: &[u8], id: WaiterId) {
+        let queue = self.queues.get_mut(usize::from(db)).and_then(|queues| queues.get_mut(key));
+        if let Some(queue) = queue {
+            queue.retain(|(_, waiter)| waiter.id != id);
+            self.drop_if_empty(db, key);
+        }
+    }
+
+    fn drop_if_empty(&mut self, db: u16, key: &[u8]) {
+        let queues = &mut self.queues[usize::from(db)];
+        if queues.get(key).is_some_and(VecDeque::is_empty) {
+            queues.remove(key);
+            self.queue_count -= 1;
+        }
+    }
+}
