@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use blackbox::client::encode;
 use blackbox::fixture::TempDir;
+use blackbox::process;
 use blackbox::server::{Options, Server};
 
 /// What a tool may take, in seconds; then it is ended.
@@ -140,7 +141,7 @@ fn redis_cli_listens() {
     assert_eq!(next(3), "subscribe state_update 1");
     assert_eq!(cli(&server, &["PUBLISH", "state_update", "hello"]), "1\n");
     assert_eq!(next(3), "message state_update hello");
-    listening.kill().expect("it is our child");
+    assert!(process::signal(listening.id(), "TERM"));
     listening.wait().expect("it is our child");
 }
 
