@@ -84,6 +84,12 @@ impl Shard {
         &mut self.effects
     }
 
+    /// The parameters in force.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Parameters, from the next call on.
     pub fn set_options(&mut self, options: Options) {
         self.options = options;
