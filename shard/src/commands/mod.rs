@@ -8,6 +8,7 @@ pub mod hash;
 mod indices;
 pub mod key;
 pub mod list;
+mod sample;
 mod scan_args;
 pub mod string;
 
@@ -18,6 +19,7 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
+use crate::options::Options;
 use ahash::RandomState;
 use hashbrown::HashMap;
 use protocol::command::{CommandSpec, KeySpec};
@@ -63,7 +65,7 @@ pub type ServeFn = fn(
 /// Reads what a command over several shards needs of key number `usize` (an index into argv).
 pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, CommandError>;
 /// Computes the reply from the pieces of all keys, in the order of the keys.
-pub type FinishFn = fn(Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
+pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
 pub type PlanFn =
     fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
@@ -173,6 +175,10 @@ pub enum Merge {
 /// All topics' rows.
 pub const TABLES: &[&[Command]] = &[
     string::value::COMMANDS,
+    string::multi::COMMANDS,
+    string::counter::COMMANDS,
+    string::range::COMMANDS,
+    string::lcs::COMMANDS,
     hash::field::COMMANDS,
     hash::counter::COMMANDS,
     hash::iterate::COMMANDS,
@@ -180,6 +186,7 @@ pub const TABLES: &[&[Command]] = &[
     list::pop::COMMANDS,
     list::index::COMMANDS,
     list::edit::COMMANDS,
+    list::blocking::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,

@@ -154,6 +154,18 @@ impl Hash {
         }
     }
 
+    /// The fields at `indices`, each below [`Hash::len`]. Cost: O(1) for each, in the small form O(n) for all.
+    #[must_use]
+    pub fn pick(&self, indices: &[usize]) -> Vec<(&[u8], &[u8])> {
+        match &self.form {
+            Form::Small(_) => {
+                let all = self.iter().collect::<Vec<_>>();
+                indices.iter().map(|&index| all[index]).collect()
+            }
+            Form::Large(_) => indices.iter().map(|&index| self.at(index)).collect(),
+        }
+    }
+
     /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
     /// gives everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &[u8])>) {

@@ -1,16 +1,17 @@
-//! Commands over all fields of a hash: HGETALL HKEYS HVALS HSCAN.
+//! Commands over all fields of a hash: HGETALL HKEYS HVALS HRANDFIELD HSCAN.
 //!
 //! Path: `shard::Shard::execute` -> here -> `types::hash`.
 
 use crate::args::Args;
 use crate::commands::check::check;
+use crate::commands::sample::Draw;
 use crate::commands::scan_args::{self, ScanOptions};
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
 use crate::types::hash::Hash;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
-use protocol::reply::Writer;
+use protocol::reply::{Resp, Writer};
 
 /// Rows of this topic.
 pub const COMMANDS: &[Command] = &[
@@ -49,6 +50,18 @@ pub const COMMANDS: &[Command] = &[
             ..CommandSpec::new("hvals", Group::Hash)
         },
         run: Run::Read(hvals),
+    },
+    Command {
+        spec: CommandSpec {
+            arity: -2,
+            flags: Flags::READONLY,
+            categories: Categories::HASH,
+            keys: &[KeySpec::first(KeyFlags::of(&[KeyFlags::RO, KeyFlags::ACCESS]))],
+            tips: &["nondeterministic_output"],
+            docs: &HRANDFIELD,
+            ..CommandSpec::new("hrandfield", Group::Hash)
+        },
+        run: Run::Read(hrandfield),
     },
     Command {
         spec: CommandSpec {
@@ -99,6 +112,48 @@ fn hvals(
     reply.array(hash.map_or(0, Hash::len));
     hash.into_iter().flat_map(Hash::iter).for_each(|(_, value)| reply.bulk(value));
     Ok(())
+}
+
+/// Draws fields. Reply: a field or null; with a count an array, of pairs in RESP3 with WITHVALUES.
+fn hrandfield(
+    ctx: &ReadContext<'_>,
+    mut args: Args<'_>,
+    reply: &mut Writer<'_>,
+) -> Result<(), CommandError> {
+    let key = args.key()?;
+    if args.is_empty() {
+        match ctx.get::<Hash>(key)? {
+            Some(hash) => reply.bulk(hash.at(ctx.rng().below(hash.len())).0),
+            None => reply.null(),
+        }
+        return Ok(());
+    }
+    let count = args.symmetric()?;
+    let has_values = args.take_token("WITHVALUES");
+    if !args.is_empty() {
+        return Err(CommandError::Syntax);
+    }
+    if has_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
+        return Err(CommandError::OutOfRange);
+    }
+    let Some(hash) = ctx.get::<Hash>(key)? else {
+        reply.array(0);
+        return Ok(());
+    };
+    let draw = Draw::from_count(count);
+    let is_nested = has_values && reply.resp() == Resp::V3;
+    let drawn_count = draw.count(hash.len());
+    reply.array(if has_values && !is_nested { 2 * drawn_count } else { drawn_count });
+    let write = |(field, value): (&[u8], &[u8]), reply: &mut Writer<'_>| {
+        if is_nested {
+            reply.array(2);
+        }
+        reply.bulk(field);
+        if has_values {
+            reply.bulk(value);
+        }
+    };
+    draw.write(hash.len(), &mut ctx.rng(), reply, |indices| hash.pick(indices), write)
 }
 
 /// Visits some fields. Reply: the next cursor, and fields with values in turn (flat in RESP3 too).
@@ -156,6 +211,24 @@ const HVALS: Docs = Docs {
     arguments: &[Argument::key("key")],
     examples: &[
         "> HSET h price 101.5 volume 300\n(integer) 2\n> HVALS h\n1) \"101.5\"\n2) \"300\"",
+    ],
+    ..Docs::NONE
+};
+
+const HRANDFIELD: Docs = Docs {
+    summary: "Returns random fields of a hash.",
+    since: "6.2.0",
+    complexity: "O(n), n fields returned",
+    arguments: &[
+        Argument::key("key"),
+        Argument::block(
+            "options",
+            &[Argument::integer("count"), Argument::word("withvalues", "WITHVALUES").optional()],
+        )
+        .optional(),
+    ],
+    examples: &[
+        "> HSET h only 1\n(integer) 1\n> HRANDFIELD h\n\"only\"\n> HRANDFIELD h -2 WITHVALUES\n1) \"only\"\n2) \"1\"\n3) \"only\"\n4) \"1\"",
     ],
     ..Docs::NONE
 };
@@ -219,6 +292,77 @@ mod tests {
             (error) WRONGTYPE Operation against a key holding the wrong kind of value
         "#,
         );
+    }
+
+    #[test]
+    fn a_draw_reads_its_count() {
+        for hash_max_listpack_entries in [0, 512] {
+            check_with(
+                Options { hash_max_listpack_entries, ..options() },
+                r#"
+                > HRANDFIELD none
+                (nil)
+                > HRANDFIELD none 3
+                (empty array)
+                > HRANDFIELD none x
+                (error) ERR value is not an integer or out of range
+                > HRANDFIELD none 1 NONSENSE
+                (error) ERR syntax error
+                > HRANDFIELD none 1 WITHVALUES more
+                (error) ERR syntax error
+                > HRANDFIELD none -9223372036854775808
+                (error) ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807
+                > HRANDFIELD none -9223372036854775807 WITHVALUES
+                (error) ERR value is out of range
+                > HSET h a 1 b 2
+                (integer) 2
+                > HRANDFIELD h 0 WITHVALUES
+                (empty array)
+                > HRANDFIELD h 9223372036854775807
+                1) "a"
+                2) "b"
+                > HRANDFIELD h 3 WITHVALUES
+                1) "a"
+                2) "1"
+                3) "b"
+                4) "2"
+                > HDEL h b
+                (integer) 1
+                > HRANDFIELD h -3
+                1) "a"
+                2) "a"
+                3) "a"
+                # resp3
+                > HRANDFIELD h -2 WITHVALUES
+                1) 1) "a"
+                   2) "1"
+                2) 1) "a"
+                   2) "1"
+                > HRANDFIELD h 5
+                1) "a"
+                # resp2
+                > SET s v
+                OK
+                > HRANDFIELD s
+                (error) WRONGTYPE Operation against a key holding the wrong kind of value
+                > HRANDFIELD s 1
+                (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            "#,
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_draw_ends_with_an_error() {
+        let value = "v".repeat(100_000);
+        check(&format!(
+            r#"
+            > HSET h a {value}
+            (integer) 1
+            > HRANDFIELD h -4611686018427387903 WITHVALUES
+            (error) ERR value is out of range
+        "#
+        ));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Commands on lists.
 
+pub mod blocking;
 pub mod edit;
 pub mod index;
 pub mod pop;
