@@ -103,6 +103,12 @@ impl SortedSet {
         self.len() == 0
     }
 
+    /// Whether this is the small form.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        matches!(self.form, Form::Small(_))
+    }
+
     /// The name OBJECT ENCODING prints.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
