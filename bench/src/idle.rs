@@ -14,9 +14,11 @@ use crate::server::{Binary, Log, Options, Server, TempDir};
 
 /// Resident memory has settled when it has moved by less than this part for [`SETTLED_FOR`].
 const SETTLED_PART: f64 = 0.002;
-const SETTLED_FOR: Duration = Duration::from_secs(3);
+///
+/// Longer than the ten seconds after which jemalloc gives unused pages back.
+const SETTLED_FOR: Duration = Duration::from_secs(12);
 /// After this long it is taken as it is.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the idle CPU is watched.
 const CPU_WATCHED_FOR: Duration = Duration::from_secs(3);
@@ -77,7 +79,10 @@ fn ping(connection: &mut TcpStream) -> io::Result<()> {
     const PONG: &[u8; 7] = b"+PONG\r\n";
     connection.write_all(b"*1\r\n$4\r\nPING\r\n")?;
     let mut reply = [0; PONG.len()];
-    connection.read_exact(&mut reply)?;
+    connection.read_exact(&mut reply).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::other("PING was not answered within 10 s"),
+        _ => error,
+    })?;
     if &reply == PONG { Ok(()) } else { Err(io::Error::other("PING was not answered with PONG")) }
 }
 

@@ -248,19 +248,41 @@ impl<'a> WriteContext<'a> {
         self.waiters.touch(self.db_index, key);
     }
 
+    /// Tells of one more event of a change that [`WriteContext::changed`] has been told of: SET with an expiry is one
+    /// change, but `set` and `expire`.
+    pub fn notify(&mut self, key: &[u8], event: Event) {
+        if !self.is_replaying {
+            self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
+        }
+    }
+
+    /// Adds `args` to the journal, if there is one, as what this write is replayed as: see [`Written::journaled`].
+    ///
+    /// Cost: no allocation, where [`Written::rewritten`] needs some.
+    ///
+    /// [`Written::journaled`]: crate::effects::Written::journaled
+    /// [`Written::rewritten`]: crate::effects::Written::rewritten
+    pub fn journal(&mut self, args: &[&[u8]]) {
+        if self.options.is_journaling && !self.is_replaying {
+            self.effects.journal.append_args(self.db_index, args);
+        }
+    }
+
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
         let key_count = self.keyspace.flush(db);
-        self.effects.change_count += key_count as u64;
+        if !self.is_replaying {
+            self.effects.change_count += key_count as u64;
+        }
         key_count
     }
 
     /// Exchanges two databases, so that clients connected to one see the other's keys: clients that wait there too.
     pub fn swap(&mut self, first: u16, second: u16) {
         self.keyspace.swap(first, second);
-        self.effects.change_count += 1;
         if first != second && !self.is_replaying {
+            self.effects.change_count += 1;
             self.waiters.touch_all(first);
             self.waiters.touch_all(second);
         }

@@ -43,6 +43,12 @@ impl Written {
         Written { record: Record::Verbatim, event: None }
     }
 
+    /// The same change, but the command has put what is to be replayed in the journal itself, with
+    /// `WriteContext::journal`.
+    pub fn journaled(self) -> Self {
+        Written { record: Record::Nothing, ..self }
+    }
+
     /// The same change, but replayed as `command` (EXPIRE as PEXPIREAT, INCRBYFLOAT as SET).
     pub fn rewritten(self, command: ArgvBuf) -> Self {
         self.rewritten_all(vec![command])

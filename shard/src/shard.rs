@@ -11,6 +11,8 @@
 mod blocking;
 mod load;
 mod pieces;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 pub use upkeep::{DatabaseStats, Stats};
@@ -80,6 +82,12 @@ impl Shard {
     /// What writes did so far; the caller empties it.
     pub fn effects_mut(&mut self) -> &mut Effects {
         &mut self.effects
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Parameters, from the next call on.

@@ -117,6 +117,7 @@ pub struct Options {
     dir: Option<PathBuf>,
     port: Option<u16>,
     metrics_port: u16,
+    bind: Vec<String>,
     config_file: Option<PathBuf>,
     run_as: Option<PathBuf>,
 }
@@ -140,6 +141,7 @@ impl Options {
             dir: None,
             port: None,
             metrics_port: 0,
+            bind: vec![Ipv4Addr::LOCALHOST.to_string()],
             config_file: None,
             run_as: None,
         }
@@ -179,6 +181,12 @@ impl Options {
     /// The port for metrics and health; without it they are turned off.
     pub fn metrics_port(mut self, port: u16) -> Self {
         self.metrics_port = port;
+        self
+    }
+
+    /// The addresses it listens on, the first of them 127.0.0.1, instead of that one alone.
+    pub fn bind(mut self, addresses: &[&str]) -> Self {
+        self.bind = addresses.iter().map(|address| (*address).to_owned()).collect();
         self
     }
 
@@ -244,7 +252,8 @@ impl Options {
             command.args(["--metrics-port", &self.metrics_port.to_string()]);
         }
         command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--port", &port.to_string(), "--save", "", "--bind"])
+            .args(&self.bind)
             .arg("--dir")
             .arg(&dir)
             .args(&self.args)

@@ -7,9 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blackbox::fixture::{TempDir, files_below};
-use blackbox::process;
 use blackbox::server::{Options, Program, Server};
-use blackbox::wait;
 
 const KEYS: usize = 2000;
 
@@ -158,20 +156,4 @@ fn a_segment_that_is_missing_refuses_the_start() {
     assert_eq!(refusal.status.code(), Some(1));
     let name = segment.file_name().expect("a file").to_string_lossy().into_owned();
     assert!(refusal.stderr.contains(&name), "{name} is not named: {refusal:?}");
-}
-
-#[test]
-fn a_server_stopped_in_the_middle_of_writing_tears_nothing_but_the_end() {
-    let dir = TempDir::new();
-    let mut server = options(&dir, 2).start();
-    let mut client = server.client();
-    for number in 0..KEYS {
-        client.send(&["SET", &format!("key:{number}"), "x"]);
-    }
-    wait::until("something is written", || !client.is_silent());
-    process::signal(server.pid(), "STOP");
-    server.kill();
-    let server = options(&dir, 2).start();
-    assert!(key_count(&server) <= KEYS);
-    assert!(server.client().run("SET more 1").is_ok());
 }

@@ -150,9 +150,9 @@ fn run_roles<'scope, 'env>(
     let mut writing = Vec::new();
 
     let (subscribed, subscriptions) = mpsc::channel();
-    for _ in 0..options.subscribers {
+    for number in 0..options.subscribers {
         let subscribed = subscribed.clone();
-        let role = move |latencies: &mut _| subscriber::run(world, &subscribed, latencies);
+        let role = move |latencies: &mut _| subscriber::run(world, number, &subscribed, latencies);
         listening.push(start(scope, world, "subscriber", role)?);
     }
     drop(subscribed);

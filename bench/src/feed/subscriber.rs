@@ -1,5 +1,6 @@
 //! A subscriber of `state_update`: like the bridges that feed WebSockets, it sees every event in order.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -21,7 +22,12 @@ const PROBE_EVERY: u64 = 16;
 ///
 /// # Errors
 /// When the server answers an error or is gone.
-pub fn run(world: &World, subscribed: &Sender<()>, latencies: &mut Latencies) -> RedisResult<()> {
+pub fn run(
+    world: &World,
+    number: usize,
+    subscribed: &Sender<()>,
+    latencies: &mut Latencies,
+) -> RedisResult<()> {
     let mut probe = world.connect()?;
     let mut connection = world.connect()?;
     let mut subscription = connection.as_pubsub();
@@ -60,6 +66,7 @@ pub fn run(world: &World, subscribed: &Sender<()>, latencies: &mut Latencies) ->
                     world.violate(Violation::Torn, format!("an event of {symbol}, unknown here"));
                     continue;
                 };
+                world.received[number].fetch_add(1, Ordering::Relaxed);
                 seen.note(world, index, sequence);
                 if seen.count.is_multiple_of(PROBE_EVERY) {
                     probe_state(world, &mut probe, index, sequence)?;

@@ -1,7 +1,7 @@
 //! What the threads of a run share: the symbols, the phase, and what went wrong.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,11 @@ use crate::random::{Random, mix, zipf_weight};
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Events that may be on their way to a subscriber before the writers wait for it. Far below the output
+/// buffer limit of 32 MB at which Redis drops a subscriber.
+const EVENTS_BEHIND_MAX: u64 = 20_000;
+/// How long a writer waits before it looks at the subscribers again.
+const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 /// Texts of violations that are kept; the rest is counted.
 const EXAMPLES_MAX: usize = 10;
 
@@ -84,6 +89,10 @@ pub struct World {
     pub queue: queue::Ledger,
     /// Which updates of the leaderboard may be read.
     pub rounds: leaderboard::Rounds,
+    /// Events acknowledged by the server.
+    pub published: AtomicU64,
+    /// Events received, by subscriber.
+    pub received: Vec<AtomicU64>,
     /// Rolling hashes over all events, one of each subscriber that got to the end.
     pub event_orders: Mutex<Vec<u64>>,
     /// Where acknowledged ticks are recorded.
@@ -135,6 +144,8 @@ impl World {
             ranking,
             queue: queue::Ledger::new(if options.workers == 0 { 0 } else { options.producers }),
             rounds: leaderboard::Rounds::new(clock.started_unix_us() / 1_000_000),
+            published: AtomicU64::new(0),
+            received: (0..options.subscribers).map(|_| AtomicU64::new(0)).collect(),
             event_orders: Mutex::default(),
             recorder,
             client,
@@ -206,6 +217,19 @@ impl World {
             }
             let waited = self.phase_changed.wait_timeout(guard, left);
             guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits, while the run is [`Phase::Running`], for subscribers that are far behind. A platform ticks at
+    /// its own pace; a load generator must not drown its own subscribers.
+    pub fn wait_for_subscribers(&self) {
+        let is_behind = || {
+            let published = self.published.load(Ordering::Relaxed);
+            let received = self.received.iter().map(|count| count.load(Ordering::Relaxed)).min();
+            received.is_some_and(|received| published.saturating_sub(received) > EVENTS_BEHIND_MAX)
+        };
+        while is_behind() && self.phase() == Phase::Running {
+            self.wait_until(self.clock.elapsed() + BEHIND_PAUSE);
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! With a rate, ticks have due times; a writer that falls behind sends up to a batch of late ticks in one
 //! pipeline, and their latency counts from when they were due. Without a rate it always sends a batch.
+//! Either way it waits when a subscriber is some 20,000 events behind.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::{Connection, Pipeline, RedisResult, Value};
@@ -34,6 +36,7 @@ pub fn run(world: &World, number: usize, latencies: &mut Latencies) -> RedisResu
     };
     if options.rate == 0 {
         while world.phase() == Phase::Running {
+            world.wait_for_subscribers();
             let sent_us = world.clock.elapsed_us();
             let replied_us = writer.send(options.batch)?;
             latencies.record(Operation::Tick, replied_us - sent_us, options.batch as u64);
@@ -44,6 +47,7 @@ pub fn run(world: &World, number: usize, latencies: &mut Latencies) -> RedisResu
     let started = world.clock.elapsed();
     let mut sent_count = 0;
     while world.wait_until(started + pace.due(sent_count)) == Phase::Running {
+        world.wait_for_subscribers();
         let late = pace.count_due(world.clock.elapsed() - started).saturating_sub(sent_count);
         let count = late.clamp(1, options.batch as u64);
         let replied_us = writer.send(usize::try_from(count).expect("at most a batch"))?;
@@ -104,6 +108,7 @@ impl Writer<'_> {
         }
         let replies = pipeline.query::<Vec<Value>>(&mut self.connection)?;
         let replied_us = self.world.clock.elapsed_us();
+        self.world.published.fetch_add(count as u64, Ordering::Relaxed);
         for (tick, replies) in self.ticks.iter().zip(replies.chunks(TICK_COMMANDS)) {
             self.check(*tick, replies);
         }

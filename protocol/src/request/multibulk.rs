@@ -25,6 +25,28 @@ pub(super) struct Multibulk {
     missing: usize,
 }
 
+/// The number on a `*` or `$` line.
+enum Head {
+    Whole {
+        /// Length of the line with its end.
+        line_len: usize,
+        number: usize,
+    },
+    Partial {
+        /// Bytes that hold no line end.
+        searched: usize,
+    },
+}
+
+/// A line without its end.
+enum Line<'a> {
+    Whole(&'a [u8]),
+    Partial {
+        /// Bytes that hold no line end.
+        searched: usize,
+    },
+}
+
 impl Multibulk {
     /// Reads on from where the last call stopped, and pushes the arguments it finds.
     #[inline]
@@ -35,42 +57,18 @@ impl Multibulk {
         spans: &mut Vec<Span>,
     ) -> Result<Parsed, ProtocolError> {
         if self.position == 0 {
-            let Some(count) = self.read_count(input, limits)? else {
-                return Ok(Parsed::Incomplete { wanted: self.line_wanted(input) });
-            };
-            if count == 0 {
-                return Ok(Parsed::Empty { len: self.position });
+            match read_count(input, self.searched, limits)? {
+                Head::Whole { line_len, number: 0 } => return Ok(Parsed::Empty { len: line_len }),
+                Head::Whole { line_len, number } => {
+                    *self = Multibulk { position: line_len, searched: 0, missing: number };
+                }
+                Head::Partial { searched } => {
+                    self.searched = searched;
+                    return Ok(Parsed::Incomplete { wanted: line_wanted(input) });
+                }
             }
-            self.missing = count;
         }
         self.read_arguments(input, limits, spans)
-    }
-
-    /// Reads the `*` line: how many arguments follow, none if the client says less. `None` if it has not ended.
-    #[inline]
-    fn read_count(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-    ) -> Result<Option<usize>, ProtocolError> {
-        if let [_, digit @ b'1'..=b'9', b'\r', _, ..] = *input {
-            self.position = 4;
-            self.searched = 0;
-            return Ok(Some(usize::from(digit - b'0'))); // 9 at most: allowed to everybody
-        }
-        let Some(line) = self.read_line(input, ProtocolError::CountLineTooBig)? else {
-            return Ok(None);
-        };
-        self.searched = 0;
-        let count = parse_i64(&line[1..]).ok_or(ProtocolError::InvalidCount)?;
-        let count = usize::try_from(count).unwrap_or(0);
-        if count > ARGUMENT_COUNT_MAX {
-            return Err(ProtocolError::InvalidCount);
-        }
-        if limits.is_unauthenticated && count > ARGUMENT_COUNT_UNAUTHENTICATED_MAX {
-            return Err(ProtocolError::UnauthenticatedCount);
-        }
-        Ok(Some(count))
     }
 
     /// The loop every request goes through: a `$` line, then over the argument to the next.
@@ -81,99 +79,125 @@ impl Multibulk {
         limits: &Limits,
         spans: &mut Vec<Span>,
     ) -> Result<Parsed, ProtocolError> {
-        while self.missing > 0 {
-            let Some(rest) = input.get(self.position..) else {
+        let Multibulk { mut position, mut searched, mut missing } = *self; // kept in registers
+        while missing > 0 {
+            let Some(rest) = input.get(position..) else {
                 break; // the argument before is not all there
             };
-            // Nearly every length has one to three digits; longer lines and all mistakes go the long way.
-            let len = match *rest {
-                [b'$', a @ b'0'..=b'9', b'\r', _, ..] => {
-                    self.position += 4;
-                    digit(a)
+            let (line_len, len) = match read_bulk_len(rest, searched)? {
+                Head::Whole { line_len, number } => (line_len, number),
+                Head::Partial { searched: more } => {
+                    searched = more;
+                    break;
                 }
-                [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => {
-                    self.position += 5;
-                    10 * digit(a) + digit(b)
-                }
-                [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
-                    self.position += 6;
-                    100 * digit(a) + 10 * digit(b) + digit(c)
-                }
-                _ => match self.read_bulk_len(input)? {
-                    Some(len) => len,
-                    None => break,
-                },
             };
-            let start = self.position;
+            let start = position + line_len;
             check_bulk_len(start, len, limits)?;
             // Neither cast cuts anything off: `check_bulk_len` holds both below 4 Gi.
             spans.push(Span { start: start as u32, len: len as u32 });
-            self.position = start + len + 2;
-            self.searched = 0;
-            self.missing -= 1;
+            position = start + len + 2;
+            searched = 0;
+            missing -= 1;
         }
-        if self.missing == 0 && self.position <= input.len() {
-            Ok(Parsed::Request { len: self.position })
-        } else {
-            Ok(Parsed::Incomplete { wanted: self.wanted(input) })
+        if missing == 0 && position <= input.len() {
+            return Ok(Parsed::Request { len: position });
         }
-    }
-
-    /// Reads any `$` line. A length that no integer holds comes back as `usize::MAX`, which no limit allows.
-    #[cold]
-    fn read_bulk_len(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        let Some(line) = self.read_line(input, ProtocolError::BulkLineTooBig)? else {
-            return Ok(None);
-        };
-        match *line {
-            [b'$', ref digits @ ..] => {
-                let len = parse_i64(digits).and_then(|len| usize::try_from(len).ok());
-                len.map(Some).ok_or(ProtocolError::InvalidBulkLen)
-            }
-            [got, ..] => Err(ProtocolError::ExpectedBulk { got }),
-            // The line is empty: what stands in the place of its first byte is the line end.
-            [] => Err(ProtocolError::ExpectedBulk { got: b'\r' }),
-        }
-    }
-
-    /// The line at `position`, without its end, which is stepped over. `None` if it has not ended yet.
-    fn read_line<'a>(
-        &mut self,
-        input: &'a [u8],
-        too_big: ProtocolError,
-    ) -> Result<Option<&'a [u8]>, ProtocolError> {
-        let rest = &input[self.position..];
-        let window = &rest[..rest.len().min(INLINE_LEN_MAX + 1)];
-        let found = memchr::memchr2(b'\r', 0, &window[self.searched..]);
-        self.searched = found.map_or(window.len(), |offset| self.searched + offset);
-        match window.get(self.searched) {
-            Some(b'\r') if rest.len() >= self.searched + 2 => {
-                let line = &rest[..self.searched];
-                self.position += line.len() + 2;
-                Ok(Some(line))
-            }
-            Some(b'\r') => Ok(None),
-            _ if rest.len() > INLINE_LEN_MAX => Err(too_big),
-            _ => Ok(None),
-        }
+        *self = Multibulk { position, searched, missing };
+        Ok(Parsed::Incomplete { wanted: self.wanted(input) })
     }
 
     /// Fewest bytes that are missing at the end of `input`.
-    fn wanted(&self, input: &[u8]) -> usize {
+    fn wanted(self, input: &[u8]) -> usize {
         if self.position >= input.len() {
             return self.position - input.len() + self.missing * ARGUMENT_LEN_MIN;
         }
         let others = (self.missing - 1) * ARGUMENT_LEN_MIN;
-        self.line_wanted(input) + 2 + others
+        line_wanted(&input[self.position..]) + 2 + others
     }
+}
 
-    /// Fewest bytes that are missing at the end of the line at `position`, of which one byte is there.
-    fn line_wanted(&self, input: &[u8]) -> usize {
-        match input[self.position..] {
-            [_] => 3, // a digit and the line end
-            [.., b'\r'] => 1,
-            _ => 2,
+/// Reads the `*` line: how many arguments follow, none if the client says less.
+#[inline]
+fn read_count(input: &[u8], searched: usize, limits: &Limits) -> Result<Head, ProtocolError> {
+    match *input {
+        // 9 at most: allowed to everybody.
+        [_, a @ b'1'..=b'9', b'\r', _, ..] => Ok(Head::Whole { line_len: 4, number: digit(a) }),
+        _ => read_any_count(input, searched, limits),
+    }
+}
+
+#[cold]
+fn read_any_count(input: &[u8], searched: usize, limits: &Limits) -> Result<Head, ProtocolError> {
+    let line = match find_line(input, searched, ProtocolError::CountLineTooBig)? {
+        Line::Whole(line) => line,
+        Line::Partial { searched } => return Ok(Head::Partial { searched }),
+    };
+    let count = parse_i64(&line[1..]).ok_or(ProtocolError::InvalidCount)?;
+    let count = usize::try_from(count).unwrap_or(0);
+    if count > ARGUMENT_COUNT_MAX {
+        return Err(ProtocolError::InvalidCount);
+    }
+    if limits.is_unauthenticated && count > ARGUMENT_COUNT_UNAUTHENTICATED_MAX {
+        return Err(ProtocolError::UnauthenticatedCount);
+    }
+    Ok(Head::Whole { line_len: line.len() + 2, number: count })
+}
+
+/// Reads a `$` line. Nearly every length has one to three digits; longer lines and all mistakes go the long way.
+#[inline]
+fn read_bulk_len(rest: &[u8], searched: usize) -> Result<Head, ProtocolError> {
+    let (line_len, number) = match *rest {
+        [b'$', a @ b'0'..=b'9', b'\r', _, ..] => (4, digit(a)),
+        [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => (5, 10 * digit(a) + digit(b)),
+        [b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
+            (6, 100 * digit(a) + 10 * digit(b) + digit(c))
         }
+        _ => return read_any_bulk_len(rest, searched),
+    };
+    Ok(Head::Whole { line_len, number })
+}
+
+#[cold]
+fn read_any_bulk_len(rest: &[u8], searched: usize) -> Result<Head, ProtocolError> {
+    let line = match find_line(rest, searched, ProtocolError::BulkLineTooBig)? {
+        Line::Whole(line) => line,
+        Line::Partial { searched } => return Ok(Head::Partial { searched }),
+    };
+    match *line {
+        [b'$', ref digits @ ..] => {
+            let len = parse_i64(digits).and_then(|len| usize::try_from(len).ok());
+            let number = len.ok_or(ProtocolError::InvalidBulkLen)?;
+            Ok(Head::Whole { line_len: line.len() + 2, number })
+        }
+        [got, ..] => Err(ProtocolError::ExpectedBulk { got }),
+        // The line is empty: what stands in the place of its first byte is the line end.
+        [] => Err(ProtocolError::ExpectedBulk { got: b'\r' }),
+    }
+}
+
+/// The line at the start of `rest`, of which `searched` bytes are known to hold no line end.
+fn find_line(
+    rest: &[u8],
+    searched: usize,
+    too_big: ProtocolError,
+) -> Result<Line<'_>, ProtocolError> {
+    let window = &rest[..rest.len().min(INLINE_LEN_MAX + 1)];
+    let found = memchr::memchr2(b'\r', 0, &window[searched..]);
+    let searched = found.map_or(window.len(), |offset| searched + offset);
+    match window.get(searched) {
+        Some(b'\r') if rest.len() >= searched + 2 => Ok(Line::Whole(&rest[..searched])),
+        Some(b'\r') => Ok(Line::Partial { searched }),
+        _ if rest.len() > INLINE_LEN_MAX => Err(too_big),
+        _ => Ok(Line::Partial { searched }),
+    }
+}
+
+/// Fewest bytes that are missing at the end of an unfinished line, of which one byte at least is there.
+fn line_wanted(line: &[u8]) -> usize {
+    match *line {
+        [_] => 3, // a digit and the line end
+        [.., b'\r'] => 1,
+        _ => 2,
     }
 }
 

@@ -60,10 +60,30 @@ impl Purpose {
 const GENERATION_MASK: u32 = (1 << 24) - 1;
 
 /// One socket of this core. A key of a socket that is gone matches nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SocketKey {
     index: u32,
     generation: u32,
+}
+
+impl SocketKey {
+    /// Its place in the socket table; tables beside it use the same.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The key as one number, for messages that know no sockets.
+    #[must_use]
+    pub fn to_token(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// The key behind [`SocketKey::to_token`].
+    #[must_use]
+    pub fn from_token(token: u64) -> SocketKey {
+        SocketKey { index: token as u32, generation: (token >> 32) as u32 }
+    }
 }
 
 /// What a core's thread is woken by from outside io_uring: the other end of [`Reactor::signal_sender`].
@@ -315,6 +335,14 @@ impl Reactor {
         });
         if is_done {
             self.sockets.borrow_mut().remove(key);
+        }
+    }
+
+    /// Wakes the task that waits for bytes of a socket, so that it looks whether it is to close.
+    pub fn wake_receiver(&self, key: SocketKey) {
+        self.note_activity();
+        if let Some(state) = self.sockets.borrow_mut().get(key) {
+            wake(&mut state.recv_waker);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
+use crate::options::Options;
 use ahash::RandomState;
 use hashbrown::HashMap;
 use protocol::command::{CommandSpec, KeySpec};
@@ -65,7 +66,7 @@ pub type ServeFn = fn(
 /// Reads what a command over several shards needs of key number `usize` (an index into argv).
 pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, CommandError>;
 /// Computes the reply from the pieces of all keys, in the order of the keys.
-pub type FinishFn = fn(Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
+pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
 pub type PlanFn =
     fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
@@ -175,6 +176,10 @@ pub enum Merge {
 /// All topics' rows.
 pub const TABLES: &[&[Command]] = &[
     string::value::COMMANDS,
+    string::multi::COMMANDS,
+    string::counter::COMMANDS,
+    string::range::COMMANDS,
+    string::lcs::COMMANDS,
     hash::field::COMMANDS,
     hash::counter::COMMANDS,
     hash::iterate::COMMANDS,
@@ -189,6 +194,11 @@ pub const TABLES: &[&[Command]] = &[
     sorted_set::remove_range::COMMANDS,
     sorted_set::pop::COMMANDS,
     key::delete::COMMANDS,
+    key::expire::COMMANDS,
+    key::rename::COMMANDS,
+    key::scan::COMMANDS,
+    key::object::COMMANDS,
+    key::database::COMMANDS,
 ];
 
 /// The row of the command `name`, in any case. Cost: one lookup.

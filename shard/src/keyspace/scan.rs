@@ -9,6 +9,8 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::table::{KeyHash, POSITION_BITS, Position, Slot};
 use crate::rng::Rng;
 
+/// How many bits a cursor has.
+pub const CURSOR_BITS: u32 = POSITION_BITS;
 /// How many segments a sample may look into before it takes the next key in hash order.
 const SAMPLE_TRIES_MAX: usize = 16;
 

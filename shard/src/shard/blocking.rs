@@ -8,12 +8,15 @@
 //!
 //! Always holds: behind each command no waiting client can be served any more.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Shard, finish, key_at};
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now, Outcome};
 use crate::commands::{Command, Run, ServeFn};
 use crate::value::Kind;
-use crate::waiters::{DbKey, Served, Waiter, WaiterId};
+use crate::waiters::{DbKey, Served, Waiter};
 use protocol::command::{Group, key_spec};
 use protocol::reply::Writer;
 
@@ -72,7 +75,8 @@ impl Shard {
     /// served elsewhere, its time is over, or it has gone.
     pub fn forget_waiter(&mut self, waiter: &Waiter, key_indices: &[usize]) {
         for &key_index in key_indices {
-            self.forget_on_key(waiter.db, key_at(waiter.argv.as_argv(), key_index), waiter.id);
+            let key = key_at(waiter.argv.as_argv(), key_index);
+            self.waiters.remove(waiter.db, key, waiter.id);
         }
     }
 
@@ -101,8 +105,9 @@ impl Shard {
             if waiter.claim.take() {
                 self.serve(now, key_index, &waiter);
                 let argv = waiter.argv.as_argv();
+                // It may have waited for other keys of this shard too.
                 key_spec::key_indices(waiter.command.keys(argv), argv, |index| {
-                    self.forget_on_key(waiter.db, key_at(argv, index), waiter.id);
+                    self.waiters.remove(waiter.db, key_at(argv, index), waiter.id);
                 });
                 return true;
             }
@@ -136,10 +141,6 @@ impl Shard {
         });
         let _ = finish(result, 0, &mut writer);
         self.effects.served.push(Served { id: waiter.id, reply });
-    }
-
-    fn forget_on_key(&mut self, db: u16, key: &[u8], id: WaiterId) {
-        self.waiters.remove(db, key, id);
     }
 }
 

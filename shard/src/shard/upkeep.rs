@@ -107,3 +107,109 @@ impl Shard {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Rig;
+    use crate::options::Options;
+
+    #[test]
+    fn the_cycle_removes_what_nobody_asks_for_and_journals_it() {
+        let mut rig = Rig::new();
+        rig.run("SET a 1");
+        rig.run("PEXPIRE a 10");
+        rig.run("SET b 1");
+        rig.db = 5;
+        rig.run("HSET c f v");
+        rig.run("PEXPIRE c 20");
+        rig.take_journal();
+        rig.shard.effects_mut().events.clear();
+        assert!(!rig.shard.expire_cycle(rig.now, 1_000));
+        assert!(rig.take_journal().is_empty());
+        rig.advance_ms(10);
+        assert!(!rig.shard.expire_cycle(rig.now, 1_000));
+        assert_eq!(rig.take_journal(), ["DEL a"]);
+        rig.advance_ms(10);
+        assert!(!rig.shard.expire_cycle(rig.now, 1_000));
+        assert_eq!(rig.take_journal(), ["SELECT 5", "DEL c"]);
+        let events = std::mem::take(&mut rig.shard.effects_mut().events);
+        assert!(events.iter().all(|event| event.event.name == "expired"));
+        assert_eq!(events.len(), 2);
+        assert_eq!(rig.shard.stats(rig.now).expired, 2);
+    }
+
+    #[test]
+    fn the_cycle_can_be_switched_off_and_worked_harder() {
+        let fill = |options: Options| {
+            let mut rig = Rig::new();
+            rig.shard.set_options(options);
+            for number in 0..5_000 {
+                rig.run(&format!("SET k{number} v"));
+                rig.run(&format!("PEXPIRE k{number} 1"));
+            }
+            rig.advance_ms(1);
+            rig.shard.expire_cycle(rig.now, 1_000);
+            rig.shard.stats(rig.now).expired
+        };
+        let off = Options { is_active_expire_on: false, ..Options::default() };
+        assert_eq!(fill(off), 0);
+        let usual = fill(Options::default());
+        assert!((1_000..2_000).contains(&usual), "{usual}");
+        let hard = fill(Options { active_expire_effort: 10, ..Options::default() });
+        assert!(hard > 3 * usual, "{hard}");
+    }
+
+    #[test]
+    fn figures_count_keys_expiries_and_lookups() {
+        let mut rig = Rig::new();
+        rig.run("HSET a f v");
+        rig.run("HSET b f v");
+        rig.run("PEXPIRE a 1000");
+        rig.run("PEXPIRE b 3000");
+        rig.run("HSET c f v");
+        rig.run("HGET a f");
+        rig.run("HGET none f");
+        rig.run("EXISTS a none none");
+        let stats = rig.shard.stats(rig.now);
+        assert_eq!((stats.hits, stats.misses, stats.expired), (2, 3, 0));
+        assert_eq!(stats.change_count, 5);
+        let db = stats.databases[0];
+        assert_eq!((db.keys, db.expires, db.average_ttl_ms), (3, 2, 2_000));
+        rig.run("PERSIST a");
+        rig.run("DEL b");
+        let db = rig.shard.stats(rig.now).databases[0];
+        assert_eq!((db.keys, db.expires, db.average_ttl_ms), (2, 0, 0));
+        rig.shard.reset_stats();
+        assert_eq!(rig.shard.stats(rig.now).misses, 0);
+    }
+
+    #[test]
+    fn flushed_entries_are_freed_in_steps() {
+        let mut rig = Rig::new();
+        for number in 0..5_000 {
+            rig.run(&format!("SET k{number} v"));
+        }
+        rig.run("FLUSHALL");
+        assert_eq!(rig.run("DBSIZE"), ":0\r\n");
+        rig.run("SET k v");
+        let mut step_count = 1;
+        while rig.shard.free_cycle(1_000) {
+            step_count += 1;
+        }
+        assert!((3..=6).contains(&step_count), "{step_count}");
+        assert_eq!(rig.run("DBSIZE"), ":1\r\n");
+    }
+
+    #[test]
+    fn debug_object_describes_an_entry_and_does_not_use_it() {
+        let mut rig = Rig::new();
+        rig.run("HSET k f v");
+        rig.advance_ms(3_000);
+        let text = rig.shard.debug_object(rig.now, 0, b"k").unwrap();
+        assert!(text.starts_with("Value at:0x"), "{text}");
+        let rest = "refcount:1 encoding:listpack serializedlength:2 lru:5501184 lru_seconds_idle:3";
+        assert!(text.ends_with(rest), "{text}");
+        assert_eq!(rig.run("OBJECT IDLETIME k"), ":3\r\n");
+        assert_eq!(rig.shard.debug_object(rig.now, 0, b"none"), None);
+    }
+}

@@ -4,7 +4,12 @@
 //! > SET key "a\x00b" EX 10     a request, quoted as for redis-cli
 //! OK                           its reply, as redis-cli prints it to a terminal
 //! > BLPOP list 0
-//! (blocked)                    there is no reply yet
+//! (blocked)                    there is no reply yet; another client goes on with the dialogue
+//! > RPUSH list a
+//! (integer) 1
+//! ~ served                     the replies that waiting clients got since the last look, in order
+//! 1) "list"
+//! 2) "a"
 //! ~ advance 1500ms             moves the clock (us, ms, s)
 //! ~ journal                    the entries that the journal got since the last look, one on each line
 //! SET key "a\x00b" PXAT 1700000010000
@@ -16,8 +21,9 @@
 //! a line that begins with `#` is a remark unless it names a protocol version.
 
 use super::print;
+use protocol::limits::Limits;
 use protocol::reply::Resp;
-use protocol::request::{Argv, ArgvBuf};
+use protocol::request::{Argv, ArgvBuf, Parsed, Parser};
 
 /// Whoever answers a dialogue: a shard in this process, a server behind a socket.
 pub trait Peer {
@@ -30,6 +36,14 @@ pub trait Peer {
     /// If this peer has a clock that cannot be moved.
     fn advance(&mut self, by_us: i64) {
         panic!("the clock of this peer cannot be moved by {by_us} us");
+    }
+
+    /// The replies that waiting clients got since the last look, one behind the other.
+    ///
+    /// # Panics
+    /// If this peer keeps no client waiting.
+    fn take_served(&mut self) -> Vec<u8> {
+        panic!("this peer keeps no client waiting");
     }
 
     /// The journal entries since the last look, as RESP commands.
@@ -76,6 +90,8 @@ pub enum Action {
     Request(ArgvBuf),
     /// Moves the clock by so many microseconds.
     Advance(i64),
+    /// Looks at the replies of clients that waited.
+    Served,
     /// Looks at the journal.
     Journal,
     /// Looks at the keyspace events.
@@ -91,25 +107,8 @@ pub enum Action {
 pub fn hold(script: &str, peer: &mut impl Peer) -> Result<(), String> {
     let mut resp = Resp::V2;
     for step in parse(script)? {
-        let came = match &step.action {
-            Action::Request(argv) => match peer.request(argv.as_argv(), resp) {
-                Answer::Reply(bytes) => {
-                    print::whole_reply(&bytes).map_err(|e| format!("line {}: {e}", step.line))?
-                }
-                Answer::Blocked => "(blocked)".to_owned(),
-            },
-            Action::Advance(by_us) => {
-                peer.advance(*by_us);
-                String::new()
-            }
-            Action::Journal => print::commands(&peer.take_journal())
-                .map_err(|e| format!("line {}: {e}", step.line))?,
-            Action::Events => peer.take_events().join("\n"),
-            Action::Speak(version) => {
-                resp = *version;
-                String::new()
-            }
-        };
+        let came = perform(&step.action, peer, &mut resp);
+        let came = came.map_err(|malformed| format!("line {}: {malformed}", step.line))?;
         if came != step.expected {
             let what = script.lines().nth(step.line - 1).unwrap_or_default().trim();
             let Step { line, expected, .. } = step;
@@ -117,6 +116,22 @@ pub fn hold(script: &str, peer: &mut impl Peer) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Does what a step says and prints what came of it.
+fn perform(action: &Action, peer: &mut impl Peer, resp: &mut Resp) -> Result<String, String> {
+    match action {
+        Action::Request(argv) => match peer.request(argv.as_argv(), *resp) {
+            Answer::Reply(bytes) => return print::whole_reply(&bytes),
+            Answer::Blocked => return Ok("(blocked)".to_owned()),
+        },
+        Action::Served => return print::replies(&peer.take_served()),
+        Action::Journal => return print::commands(&peer.take_journal()),
+        Action::Events => return Ok(peer.take_events().join("\n")),
+        Action::Advance(by_us) => peer.advance(*by_us),
+        Action::Speak(version) => *resp = *version,
+    }
+    Ok(String::new())
 }
 
 /// Reads a script.
@@ -156,7 +171,7 @@ pub fn parse(script: &str) -> Result<Vec<Step>, String> {
 /// What a line does; `None` if it is part of a reply or a remark.
 fn action(text: &str) -> Result<Option<Action>, String> {
     if let Some(request) = text.strip_prefix("> ") {
-        let argv = words(request.as_bytes()).ok_or("unbalanced quotes")?;
+        let argv = words(request).ok_or("unbalanced quotes")?;
         return if argv.as_argv().is_empty() {
             Err("an empty request".to_owned())
         } else {
@@ -166,6 +181,7 @@ fn action(text: &str) -> Result<Option<Action>, String> {
     match text {
         "# resp2" => return Ok(Some(Action::Speak(Resp::V2))),
         "# resp3" => return Ok(Some(Action::Speak(Resp::V3))),
+        "~ served" => return Ok(Some(Action::Served)),
         "~ journal" => return Ok(Some(Action::Journal)),
         "~ events" => return Ok(Some(Action::Events)),
         _ => {}
@@ -188,64 +204,15 @@ fn duration_us(text: &str) -> Option<i64> {
     digits.parse::<i64>().ok()?.checked_mul(unit_us)
 }
 
-/// Splits a request into its arguments, as redis-cli does. `None` if its quotes do not match up.
-fn words(line: &[u8]) -> Option<ArgvBuf> {
-    let mut argv = ArgvBuf::new();
-    let mut rest = line.trim_ascii();
-    while !rest.is_empty() {
-        let mut word = Vec::new();
-        rest = take_word(rest, &mut word)?.trim_ascii_start();
-        argv.push(&word);
-    }
-    Some(argv)
-}
-
-/// Takes one word off the front of `text`; a quote ends it.
-fn take_word<'a>(mut text: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        text = match text {
-            [] | [b' ', ..] => return Some(text),
-            [quote @ (b'"' | b'\''), rest @ ..] => {
-                let rest = take_quoted(rest, *quote, word)?;
-                return matches!(rest, [] | [b' ', ..]).then_some(rest);
-            }
-            [byte, rest @ ..] => {
-                word.push(*byte);
-                rest
-            }
-        }
-    }
-}
-
-/// Takes what stands before the closing quote, and that quote.
-fn take_quoted<'a>(mut text: &'a [u8], quote: u8, word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    let is_double = quote == b'"';
-    loop {
-        let (byte, rest) = match text {
-            [] => return None,
-            [byte, rest @ ..] if *byte == quote => return Some(rest),
-            [b'\\', b'x', high, low, rest @ ..]
-                if is_double && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                let digit = |hex: u8| (hex as char).to_digit(16).expect("a hex digit") as u8;
-                (digit(*high) << 4 | digit(*low), rest)
-            }
-            [b'\\', escaped, rest @ ..] if is_double => {
-                let byte = match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 0x08,
-                    b'a' => 0x07,
-                    other => *other,
-                };
-                (byte, rest)
-            }
-            [b'\\', b'\'', rest @ ..] => (b'\'', rest),
-            [byte, rest @ ..] => (*byte, rest),
-        };
-        word.push(byte);
-        text = rest;
+/// Splits a request into its arguments, as redis-cli and inline requests do. `None` if its quotes do not match up.
+fn words(request: &str) -> Option<ArgvBuf> {
+    let line = format!("{request}\n");
+    let mut spans = Vec::new();
+    match Parser::new().next(line.as_bytes(), &Limits::default(), &mut spans).ok()? {
+        Parsed::Request { .. } => Some(ArgvBuf::from_argv(Argv::new(line.as_bytes(), &spans))),
+        Parsed::Quoted { argv, .. } => Some(argv),
+        Parsed::Empty { .. } => Some(ArgvBuf::new()),
+        Parsed::Incomplete { .. } => None,
     }
 }
 
@@ -287,13 +254,13 @@ mod tests {
     #[test]
     fn requests_are_quoted_as_for_redis_cli() {
         let words = |line: &str| {
-            words(line.as_bytes()).map(|argv| {
+            words(line).map(|argv| {
                 argv.as_argv().iter().map(|arg| arg.escape_ascii().to_string()).collect::<Vec<_>>()
             })
         };
         assert_eq!(words(r#"a  b"#).unwrap(), ["a", "b"]);
         assert_eq!(words(r#""a \"b\"" "\x00\n""#).unwrap(), [r#"a \"b\""#, r"\x00\n"]);
-        assert_eq!(words(r#"'it\'s' '\n' "" x"y""#).unwrap(), [r"it\'s", r"\\n", "", "xy"]);
+        assert_eq!(words(r#"'it\'s' '\n' "" "#).unwrap(), [r"it\'s", r"\\n", ""]);
         assert_eq!(words(r#""a"#), None);
         assert_eq!(words(r#"'a'b"#), None);
     }

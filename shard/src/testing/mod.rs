@@ -9,16 +9,18 @@ pub mod facts;
 pub mod print;
 
 use crate::call::{Call, ClientFacts, Now, Outcome};
-use crate::commands::{Command, TABLES};
+use crate::commands::{self, Command};
 use crate::effects::KeyEvent;
 use crate::event::EventClasses;
 use crate::options::Options;
 use crate::shard::Shard;
+use crate::waiters::{Claim, Waiter, WaiterId};
 use dialogue::{Answer, Peer};
-use protocol::command::CommandSpec;
+use protocol::command::{CommandSpec, key_spec};
 use protocol::number;
 use protocol::reply::{Resp, Writer};
-use protocol::request::Argv;
+use protocol::request::{Argv, ArgvBuf};
+use std::sync::Arc;
 
 /// When a test begins, in milliseconds since 1970. Time stands still until `~ advance` moves it.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -59,6 +61,8 @@ pub struct TestShard {
     shard: Shard,
     now: Now,
     db: u16,
+    /// How many clients have been left waiting.
+    waiter_count: u64,
 }
 
 impl TestShard {
@@ -69,7 +73,24 @@ impl TestShard {
             shard: Shard::new(options, usize::from(DATABASE_COUNT), 1),
             now: Now { unix_us: START_MS * 1000 },
             db: 0,
+            waiter_count: 0,
         }
+    }
+
+    /// Leaves the client of `call` waiting; the next request comes from another one.
+    fn wait(&mut self, call: &Call<'_>) {
+        self.waiter_count += 1;
+        let waiter = Waiter {
+            id: WaiterId { core: 0, token: self.waiter_count },
+            claim: Claim::default(),
+            command: call.command,
+            argv: Arc::new(ArgvBuf::from_argv(call.argv)),
+            db: call.db,
+            resp: call.resp,
+        };
+        let mut keys = Vec::new();
+        key_spec::key_indices(call.command.keys(call.argv), call.argv, |index| keys.push(index));
+        self.shard.wait(self.now, &waiter, &keys);
     }
 
     fn select(&mut self, index: Option<&[u8]>, reply: &mut Writer<'_>) {
@@ -102,12 +123,20 @@ impl Peer for TestShard {
         let call = Call { command, argv, db: self.db, resp, client: ClientFacts::default() };
         match self.shard.execute(self.now, &call, &mut reply) {
             Outcome::Replied | Outcome::Failed => Answer::Reply(reply),
-            Outcome::Blocked => Answer::Blocked,
+            Outcome::Blocked => {
+                self.wait(&call);
+                Answer::Blocked
+            }
         }
     }
 
     fn advance(&mut self, by_us: i64) {
         self.now.unix_us += by_us;
+    }
+
+    fn take_served(&mut self) -> Vec<u8> {
+        let served = std::mem::take(&mut self.shard.effects_mut().served);
+        served.into_iter().flat_map(|served| served.reply).collect()
     }
 
     fn take_journal(&mut self) -> Vec<u8> {
@@ -135,9 +164,7 @@ impl Peer for TestShard {
 /// # Errors
 /// Redis's error text.
 fn find(name: &[u8], argv: Argv<'_>) -> Result<&'static Command, String> {
-    let mut rows = TABLES.iter().copied().flatten();
-    let command = rows
-        .find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name))
+    let command = commands::find(name)
         .ok_or_else(|| format!("ERR unknown command '{}'", name.escape_ascii()))?;
     let mut spec: &CommandSpec = &command.spec;
     let mut full_name = spec.name.to_owned();

@@ -16,6 +16,20 @@ pub fn whole_reply(bytes: &[u8]) -> Result<String, Malformed> {
     }
 }
 
+/// Prints any number of replies, one behind the other.
+///
+/// # Errors
+/// If `bytes` are not whole replies.
+pub fn replies(mut bytes: &[u8]) -> Result<String, Malformed> {
+    let mut texts = Vec::new();
+    while !bytes.is_empty() {
+        let (text, len) = reply(bytes)?;
+        texts.push(text);
+        bytes = &bytes[len..];
+    }
+    Ok(texts.join("\n"))
+}
+
 /// Prints the first reply in `bytes`, without the last line end, and says how many bytes it takes.
 ///
 /// # Errors
@@ -142,14 +156,12 @@ impl<'a> Cursor<'a> {
             self.print(&inner, out)?;
             if kind == b'%' {
                 out.pop();
-                out.push_str(" => ");
-                // A value of several lines begins on a line of its own.
                 let mut value = String::new();
                 self.print(&inner, &mut value)?;
-                if value.trim_end_matches('\n').contains('\n') {
-                    out.extend(["\n", &inner]);
-                }
-                out.push_str(&value);
+                // A value of several lines begins on a line of its own; redis-cli leaves a space before it.
+                let is_long = value.trim_end_matches('\n').contains('\n');
+                out.push_str(if is_long { " =>\n" } else { " => " });
+                out.extend([if is_long { &inner } else { "" }, &value]);
             }
         }
         Ok(())
@@ -236,7 +248,7 @@ mod tests {
         assert_eq!(print(b"%1\r\n$1\r\na\r\n:1\r\n"), "1# \"a\" => (integer) 1");
         assert_eq!(
             print(b"%2\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n$1\r\nb\r\n*1\r\n:3\r\n"),
-            "1# \"a\" => \n   1) (integer) 1\n   2) (integer) 2\n2# \"b\" => 1) (integer) 3"
+            "1# \"a\" =>\n   1) (integer) 1\n   2) (integer) 2\n2# \"b\" => 1) (integer) 3"
         );
         assert_eq!(print(b"~1\r\n:1\r\n"), "1~ (integer) 1");
         assert_eq!(print(b">1\r\n:1\r\n"), "1) (integer) 1");
@@ -247,6 +259,13 @@ mod tests {
         let bytes = b"*2\r\n$3\r\nGET\r\n$3\r\na b\r\n*1\r\n$4\r\nPING\r\n";
         assert_eq!(commands(bytes).unwrap(), "GET \"a b\"\nPING");
         assert_eq!(commands(b"").unwrap(), "");
+    }
+
+    #[test]
+    fn several_replies_print_one_behind_the_other() {
+        assert_eq!(replies(b":1\r\n*1\r\n+a\r\n").unwrap(), "(integer) 1\n1) a");
+        assert_eq!(replies(b"").unwrap(), "");
+        assert!(replies(b":1\r\n:").is_err());
     }
 
     #[test]
