@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::sorted_set::SortedSet;
 use crate::types::string::Str;
 
 /// The value of one key.
@@ -12,6 +13,8 @@ pub enum Value {
     String(Str),
     /// Elements in order.
     List(Box<List>),
+    /// Members by score.
+    SortedSet(Box<SortedSet>),
     /// Fields with values.
     Hash(Box<Hash>),
 }
@@ -55,6 +58,7 @@ impl Value {
         match self {
             Value::String(string) => string.encoding(),
             Value::List(list) => list.encoding(),
+            Value::SortedSet(set) => set.encoding(),
             Value::Hash(hash) => hash.encoding(),
         }
     }
@@ -65,6 +69,7 @@ impl Value {
         match self {
             Value::String(_) => Kind::String,
             Value::List(_) => Kind::List,
+            Value::SortedSet(_) => Kind::SortedSet,
             Value::Hash(_) => Kind::Hash,
         }
     }
