@@ -8,6 +8,7 @@
 //! - an epoch later than that of any write.
 //!
 //! A failure prints its seed; `RIALTO_SEED=<seed> cargo test -p persistence --test crash` repeats it.
+#![cfg(test)]
 
 use persistence::AofError;
 use persistence::aof::{self, Commands, Epoch, EpochClock, Journal, Options, SegmentWriter};
@@ -21,7 +22,7 @@ const CLIENT_COUNT: usize = 4;
 const STEP_COUNT: usize = 70;
 /// Lives of the server in one history; the last one ends with a clean shutdown.
 const LIFE_COUNT: usize = 4;
-const SEED_COUNT: u64 = 12;
+const SEED_COUNT: u64 = 20;
 
 struct Rng(u64);
 
