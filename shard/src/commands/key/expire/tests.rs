@@ -85,7 +85,7 @@ fn options_are_wrong_before_numbers_and_numbers_before_keys() {
 }
 
 #[test]
-fn time_left_is_rounded_to_seconds_and_ends_at_the_millisecond() {
+fn time_left_is_rounded_to_seconds_and_ends_behind_the_millisecond() {
     check(
         r#"
         > SET k v
@@ -106,6 +106,9 @@ fn time_left_is_rounded_to_seconds_and_ends_at_the_millisecond() {
         ~ advance 1498ms
         > PTTL k
         (integer) 1
+        ~ advance 1ms
+        > PTTL k
+        (integer) 0
         ~ advance 1ms
         > PTTL k
         (integer) -2
