@@ -8,7 +8,10 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod error;
+pub mod glob;
 pub mod limits;
 pub mod number;
 pub mod reply;
 pub mod request;
+pub mod slot;

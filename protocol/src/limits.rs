@@ -11,6 +11,9 @@ pub const ARGUMENT_COUNT_UNAUTHENTICATED_MAX: usize = 10;
 /// Largest bulk string in bytes while the client has not authenticated.
 pub const BULK_LEN_UNAUTHENTICATED_MAX: usize = 16 << 10;
 
+/// Longest request in bytes, so that offsets into one fit in 32 bits. Ours: Redis ends at `client-query-buffer-limit`.
+pub const REQUEST_LEN_MAX: usize = u32::MAX as usize;
+
 /// The limits that hold for one client at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

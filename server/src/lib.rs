@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Everything with a thread or a socket: cores, their rings and connections, routing over shards.
+//!
+//! Reading order: [`startup`] (configuration to running server), [`core`] (one core, tick by tick), [`connection`]
+//! (one client), [`dispatch`] and [`router`] (what becomes of a request), [`transaction`] (commands over several
+//! shards), [`mailbox`], [`message`] and [`batch`] (how cores talk), [`answers`] (what they answer), [`pubsub`],
+//! [`commands`], and [`runtime`] (the seam to kernel, clock and executor).
+
+mod answers;
+pub mod batch;
+pub mod clients;
+pub mod commands;
+pub mod connection;
+pub mod core;
+pub mod dispatch;
+pub mod journal;
+pub mod mailbox;
+pub mod message;
+mod monitor;
+pub mod options;
+pub mod peer;
+pub mod pubsub;
+pub mod recovery;
+pub mod registry;
+pub mod router;
+pub mod runtime;
+pub mod shared;
+pub mod startup;
+pub mod statistics;
+pub mod transaction;

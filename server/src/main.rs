@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! The binary `rialto`: `rialto serve [redis.conf] [--param value …]`.
+
+use clap::{Arg, Command};
+use ops::config::Config;
+use server::startup;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let program = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+    // Under the name of the server it replaces, every word is a parameter.
+    if program == "redis-server" && !words.iter().any(|word| word == "--version") {
+        return serve(&words[1..]);
+    }
+    let matches = command().get_matches_from(words);
+    match matches.subcommand() {
+        Some(("serve", serve_matches)) => {
+            let words = serve_matches.get_many::<String>("words").into_iter().flatten().cloned();
+            serve(&words.collect::<Vec<_>>())
+        }
+        _ => unreachable!("clap demands a subcommand"),
+    }
+}
+
+fn command() -> Command {
+    let words = Arg::new("words")
+        .help("redis.conf, then --param value …, as redis-server takes them")
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true);
+    Command::new("rialto")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A Redis-7.2-compatible in-memory server, one shard per core")
+        .subcommand_required(true)
+        .subcommand(Command::new("serve").about("Runs the server").arg(words))
+}
+
+fn serve(words: &[String]) -> ExitCode {
+    let run = || -> Result<(), Box<dyn std::error::Error>> {
+        let config = Config::load(None, words)?;
+        let settings = config.settings();
+        ops::log::start(settings.loglevel, settings.logfile.as_deref())?;
+        startup::serve(config)?;
+        Ok(())
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rialto: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! [`Written`], so that nothing can be forgotten.
 
 use crate::event::{Event, EventClasses};
+use crate::options::Options;
 use crate::waiters::Served;
 use protocol::request::{Argv, ArgvBuf};
 
@@ -42,6 +43,12 @@ impl Written {
         Written { record: Record::Verbatim, event: None }
     }
 
+    /// The same change, but the command has put what is to be replayed in the journal itself, with
+    /// `WriteContext::journal`.
+    pub fn journaled(self) -> Self {
+        Written { record: Record::Nothing, ..self }
+    }
+
     /// The same change, but replayed as `command` (EXPIRE as PEXPIREAT, INCRBYFLOAT as SET).
     pub fn rewritten(self, command: ArgvBuf) -> Self {
         self.rewritten_all(vec![command])
@@ -78,6 +85,14 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Notes that `key` has been removed because its time had come.
+    pub(crate) fn expired(&mut self, options: &Options, db: u16, key: &[u8]) {
+        if options.is_journaling {
+            self.journal.append_args(db, &[b"DEL", key]);
+        }
+        self.notify(options.notify_keyspace_events, db, Event::EXPIRED, key);
+    }
+
     /// Notes `event` on `key`, if `enabled` asks for its class.
     pub(crate) fn notify(&mut self, enabled: EventClasses, db: u16, event: Event, key: &[u8]) {
         if enabled.contains(event.class) {
@@ -111,19 +126,27 @@ impl Journal {
 
     /// Adds one command that ran in database `db`.
     pub fn append(&mut self, db: u16, argv: Argv<'_>) {
-        if db != self.db {
-            self.db = db;
-            let select = [b"SELECT".as_slice(), itoa::Buffer::new().format(db).as_bytes()]
-                .into_iter()
-                .collect::<ArgvBuf>();
-            self.encode(select.as_argv());
-        }
-        self.encode(argv);
+        self.select(db);
+        self.encode(argv.len(), argv.iter());
     }
 
-    fn encode(&mut self, argv: Argv<'_>) {
-        self.header(b'*', argv.len());
-        for arg in argv.iter() {
+    /// Adds one command, given as its arguments, that ran in database `db`.
+    pub fn append_args(&mut self, db: u16, args: &[&[u8]]) {
+        self.select(db);
+        self.encode(args.len(), args.iter().copied());
+    }
+
+    fn select(&mut self, db: u16) {
+        if db != self.db {
+            self.db = db;
+            let mut digits = itoa::Buffer::new();
+            self.encode(2, [b"SELECT", digits.format(db).as_bytes()].into_iter());
+        }
+    }
+
+    fn encode<'a>(&mut self, arg_count: usize, args: impl Iterator<Item = &'a [u8]>) {
+        self.header(b'*', arg_count);
+        for arg in args {
             self.header(b'$', arg.len());
             self.bytes.extend_from_slice(arg);
             self.bytes.extend_from_slice(b"\r\n");

@@ -129,6 +129,10 @@ events! {
     RPUSH = LIST, "rpush";
     LPOP = LIST, "lpop";
     RPOP = LIST, "rpop";
+    LSET = LIST, "lset";
+    LINSERT = LIST, "linsert";
+    LREM = LIST, "lrem";
+    LTRIM = LIST, "ltrim";
     HSET = HASH, "hset";
     HDEL = HASH, "hdel";
     HINCRBY = HASH, "hincrby";
@@ -136,4 +140,12 @@ events! {
     ZADD = SORTED_SET, "zadd";
     ZINCR = SORTED_SET, "zincr";
     ZREM = SORTED_SET, "zrem";
+    ZREMRANGEBYRANK = SORTED_SET, "zremrangebyrank";
+    ZREMRANGEBYSCORE = SORTED_SET, "zremrangebyscore";
+    ZREMRANGEBYLEX = SORTED_SET, "zremrangebylex";
+    ZPOPMIN = SORTED_SET, "zpopmin";
+    ZPOPMAX = SORTED_SET, "zpopmax";
+    SADD = SET, "sadd";
+    SREM = SET, "srem";
+    SPOP = SET, "spop";
 }

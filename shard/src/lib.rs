@@ -26,8 +26,8 @@ pub use error::CommandError;
 pub use options::Options;
 pub use shard::Shard;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 const _: () = {
     const fn is_send<T: Send>() {}

@@ -28,6 +28,8 @@ pub struct Options {
     pub notify_keyspace_events: EventClasses,
     /// `active-expire-effort`, 1 to 10.
     pub active_expire_effort: u8,
+    /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE switches it off).
+    pub is_active_expire_on: bool,
     /// Whether writes are turned into journal entries (an append-only file or a replica wants them).
     pub is_journaling: bool,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             proto_max_bulk_len: 512 << 20,
             notify_keyspace_events: EventClasses::NONE,
             active_expire_effort: 1,
+            is_active_expire_on: true,
             is_journaling: false,
         }
     }

@@ -1,64 +1,104 @@
-//! The shard: [`Shard::execute`] runs one call, [`Shard::take_effects`] hands out what writes did.
+//! The shard: [`Shard::execute`] runs one call, [`Shard::effects_mut`] hands out what writes did.
 //!
 //! Path: `server::core` -> here -> `commands` -> `keyspace`; effects go back to the core at the end of its tick.
 //! Owner: one core. Nothing here blocks, allocates by an unchecked length, or reads a clock.
+//!
+//! Beside `execute` the router uses: [`Shard::piece`] and [`Shard::apply`] for commands over several shards
+//! (`shard/pieces.rs`), [`Shard::try_serve`], [`Shard::wait`] and [`Shard::forget_waiter`] for clients that block
+//! (`shard/blocking.rs`), [`Shard::replay`], [`Shard::drain`] and [`Shard::adopt`] at load (`shard/load.rs`), and
+//! [`Shard::expire_cycle`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
+
+mod blocking;
+mod load;
+mod pieces;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub use upkeep::{DatabaseStats, Stats};
 
 use crate::args::Args;
-use crate::call::{Call, Now, Outcome};
+use crate::call::{Call, ClientFacts, Now, Outcome};
 use crate::commands::{Body, Run};
-use crate::context::{LookupStats, ReadContext, WriteContext};
+use crate::context::{LookupStats, ReadContext, ReadNotes, WriteContext};
 use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
-use crate::keyspace::Keyspace;
+use crate::event::Event;
+use crate::keyspace::{ExpiryCycle, Keyspace};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::waiters::Waiters;
-use protocol::command::key_spec;
+use ahash::RandomState;
+use protocol::command::{BeginSearch, key_spec};
 use protocol::reply::Writer;
+use protocol::request::Argv;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 
 /// One shard.
 #[derive(Debug)]
 pub struct Shard {
     keyspace: Keyspace,
     options: Options,
-    rng: Rng,
+    rng: RefCell<Rng>,
     effects: Effects,
     waiters: Waiters,
     stats: LookupStats,
+    notes: ReadNotes,
+    expiry_cycle: ExpiryCycle,
 }
 
 impl Shard {
-    /// An empty shard of `databases` databases; `seed` starts its random numbers.
+    /// An empty shard of `databases` databases; `seed` starts its random numbers and keys its hash function.
     #[must_use]
     pub fn new(options: Options, databases: usize, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut draw = || rng.next_u64();
+        let hasher = RandomState::with_seeds(draw(), draw(), draw(), draw());
         Shard {
-            keyspace: Keyspace::new(databases),
+            keyspace: Keyspace::new(databases, hasher.clone()),
             options,
-            rng: Rng::new(seed),
+            rng: RefCell::new(rng),
             effects: Effects::default(),
-            waiters: Waiters::default(),
+            waiters: Waiters::new(hasher),
             stats: LookupStats::default(),
+            notes: ReadNotes::default(),
+            expiry_cycle: ExpiryCycle::default(),
         }
     }
 
-    /// Runs one call and appends its reply to `reply`.
+    /// Runs one call and appends its reply to `reply`. Clients that its writes can serve are served.
+    ///
+    /// [`Outcome::Blocked`]: nothing has been appended; the caller registers the client with [`Shard::wait`].
     pub fn execute(&mut self, now: Now, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
-        let start = reply.len();
         let mut writer = Writer::new(reply, call.resp);
-        match self.run(now, call, &mut writer) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                writer.rewind(start);
-                writer.error(&error.as_bytes());
-                Outcome::Failed
-            }
-        }
+        let start = writer.position();
+        let result = self.run(now, call, &mut writer);
+        let outcome = finish(result, start, &mut writer);
+        self.settle(now);
+        outcome
     }
 
     /// What writes did so far; the caller empties it.
     pub fn effects_mut(&mut self) -> &mut Effects {
         &mut self.effects
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Parameters, from the next call on.
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+    }
+
+    /// The data, to look at.
+    #[must_use]
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
     }
 
     fn run(
@@ -83,7 +123,7 @@ impl Shard {
             | Run::Split { body: Body::Write(write), .. }
             | Run::EveryShard { body: Body::Write(write), .. } => {
                 let written = write(&mut self.write_context(now, call), args, reply)?;
-                self.record(now, call, written);
+                self.record(now, call, None, written);
                 Ok(Outcome::Replied)
             }
             Run::FirstOf { serve, timeout, empty } => {
@@ -91,11 +131,13 @@ impl Shard {
                     timeout(args)?;
                 }
                 let mut key_indices = SmallVec::<[usize; 8]>::new();
-                key_spec::key_indices(call.command.spec.keys, call.argv, |i| key_indices.push(i));
+                key_spec::key_indices(call.command.keys(call.argv), call.argv, |index| {
+                    key_indices.push(index);
+                });
                 for key_index in key_indices {
                     let ctx = &mut self.write_context(now, call);
                     if let Some(written) = serve(ctx, key_index, args, reply)? {
-                        self.record(now, call, written);
+                        self.record(now, call, Some(key_index), written);
                         return Ok(Outcome::Replied);
                     }
                 }
@@ -108,9 +150,12 @@ impl Shard {
         }
     }
 
-    fn record(&mut self, now: Now, call: &Call<'_>, written: Written) {
+    /// Reports what a write did: its event, on key number `key_index` (`None`: the command's first key), and its
+    /// journal entry.
+    fn record(&mut self, now: Now, call: &Call<'_>, key_index: Option<usize>, written: Written) {
         if let Some(event) = written.event {
-            let key = call.argv.get(1).expect("a write that reports an event has a key");
+            let key_index = key_index.unwrap_or_else(|| first_key_index(call));
+            let key = call.argv.get(key_index).expect("a write that reports an event has a key");
             self.write_context(now, call).changed(key, event);
         }
         if !self.options.is_journaling {
@@ -127,6 +172,37 @@ impl Shard {
         }
     }
 
+    /// What is done behind each command: expired keys that reads met are removed, waiting clients are served.
+    #[inline]
+    fn settle(&mut self, now: Now) {
+        if !self.notes.is_empty() {
+            self.settle_notes(now);
+        }
+        if !self.waiters.is_empty() {
+            self.serve_ready(now);
+        }
+    }
+
+    fn settle_notes(&mut self, now: Now) {
+        let (expired, missed) = self.notes.take();
+        for (db, key) in expired {
+            // A read that met the key twice has noted it twice.
+            let database = self.keyspace.database_mut(db);
+            if database.find_any(&key).is_some_and(|entry| entry.is_expired(now)) {
+                database.remove(&key);
+                self.note_expired(db, &key);
+            }
+        }
+        for (db, key) in missed {
+            self.effects.notify(self.options.notify_keyspace_events, db, Event::KEY_MISS, &key);
+        }
+    }
+
+    fn note_expired(&mut self, db: u16, key: &[u8]) {
+        self.stats.expired.set(self.stats.expired.get() + 1);
+        self.effects.expired(&self.options, db, key);
+    }
+
     fn read_context<'a>(&'a self, now: Now, call: &Call<'_>) -> ReadContext<'a> {
         ReadContext {
             now,
@@ -134,21 +210,54 @@ impl Shard {
             db_index: call.db,
             keyspace: &self.keyspace,
             options: &self.options,
+            rng: &self.rng,
             client: call.client,
             stats: &self.stats,
+            notes: &self.notes,
         }
     }
 
     fn write_context<'a>(&'a mut self, now: Now, call: &Call<'_>) -> WriteContext<'a> {
+        self.context(now, call.db, call.client)
+    }
+
+    fn context(&mut self, now: Now, db_index: u16, client: ClientFacts) -> WriteContext<'_> {
         WriteContext {
             now,
             keyspace: &mut self.keyspace,
-            db_index: call.db,
+            db_index,
             options: &self.options,
-            rng: &mut self.rng,
-            client: call.client,
+            rng: self.rng.get_mut(),
+            client,
+            is_replaying: false,
             effects: &mut self.effects,
             waiters: &mut self.waiters,
+            stats: &self.stats,
         }
     }
+}
+
+/// Turns an error into its reply, in place of whatever was written since `start`.
+fn finish(result: Result<Outcome, CommandError>, start: usize, writer: &mut Writer<'_>) -> Outcome {
+    match result {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            writer.rewind(start);
+            writer.error(&error.as_bytes());
+            Outcome::Failed
+        }
+    }
+}
+
+/// Where the key that `Written::changed` speaks of stands: where the command's first specification begins.
+fn first_key_index(call: &Call<'_>) -> usize {
+    match call.command.keys(call.argv).first().map(|spec| spec.begin) {
+        Some(BeginSearch::Index(index)) => index,
+        _ => 1,
+    }
+}
+
+/// The key at `key_index`, an index that the router has from the command's key specifications.
+fn key_at(argv: Argv<'_>, key_index: usize) -> &[u8] {
+    argv.get(key_index).expect("the router hands out indices of keys")
 }

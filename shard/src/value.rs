@@ -1,6 +1,9 @@
 //! Values: the five basic types and their encodings, and what OBJECT ENCODING calls them.
 
 use crate::error::CommandError;
+use crate::types::hash::Hash;
+use crate::types::list::List;
+use crate::types::sorted_set::SortedSet;
 use crate::types::string::Str;
 
 /// The value of one key.
@@ -8,6 +11,12 @@ use crate::types::string::Str;
 pub enum Value {
     /// A string, possibly an integer.
     String(Str),
+    /// Elements in order.
+    List(Box<List>),
+    /// Members by score.
+    SortedSet(Box<SortedSet>),
+    /// Fields with values.
+    Hash(Box<Hash>),
 }
 
 /// Name of a type, as TYPE prints it.
@@ -43,11 +52,25 @@ impl Kind {
 }
 
 impl Value {
+    /// Name of its encoding, as OBJECT ENCODING prints it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Value::String(string) => string.encoding(),
+            Value::List(list) => list.encoding(),
+            Value::SortedSet(set) => set.encoding(),
+            Value::Hash(hash) => hash.encoding(),
+        }
+    }
+
     /// The type of this value.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
             Value::String(_) => Kind::String,
+            Value::List(_) => Kind::List,
+            Value::SortedSet(_) => Kind::SortedSet,
+            Value::Hash(_) => Kind::Hash,
         }
     }
 }
@@ -74,12 +97,14 @@ impl Typed for Str {
     fn from_value(value: &Value) -> Result<&Self, CommandError> {
         match value {
             Value::String(string) => Ok(string),
+            _ => Err(CommandError::WrongType),
         }
     }
 
     fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
         match value {
             Value::String(string) => Ok(string),
+            _ => Err(CommandError::WrongType),
         }
     }
 

@@ -1,12 +1,15 @@
 //! Clients that wait on keys of this shard (BLPOP and its kin): first come, first served per key.
 //!
 //! A client may wait on keys of several shards; its [`Claim`] is shared by all of them, and the first shard that can
-//! serve it takes the claim, so nothing is popped twice or for a client that has gone.
+//! serve it takes the claim, so nothing is popped twice or for a client that has gone. A queue may still hold clients
+//! whose claim has been taken; they are dropped when the queue is next looked at or the client is forgotten.
 
 use crate::commands::Command;
+use ahash::RandomState;
+use hashbrown::HashMap;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +22,8 @@ pub struct WaiterId {
     pub token: u64,
 }
 
-/// The right to serve one blocked client, taken at most once.
+/// The right to serve one blocked client, taken at most once: by the shard that serves it, or by the client's own core
+/// when its time is over or it has gone.
 #[derive(Clone, Debug, Default)]
 pub struct Claim(Arc<AtomicBool>);
 
@@ -66,67 +70,115 @@ pub struct Served {
 /// A key with its database.
 pub type DbKey = (u16, Box<[u8]>);
 
-/// The queues of waiting clients, by key; beside each waiter the index of the key in its argv.
-#[derive(Debug, Default)]
+/// Waiting clients in the order they came, each with the index of the key in its argv.
+type Queue = VecDeque<(usize, Waiter)>;
+
+/// The queues of waiting clients, by key.
+#[derive(Debug)]
 pub struct Waiters {
-    queues: HashMap<DbKey, VecDeque<(usize, Waiter)>>,
-    /// Keys that have changed while somebody waits for them; looked at after the command.
-    pub(crate) ready: Vec<DbKey>,
+    /// By database; only as many as were ever needed.
+    queues: Vec<HashMap<Box<[u8]>, Queue, RandomState>>,
+    queue_count: usize,
+    /// Keys that have changed while somebody waits for them; looked at behind the command. None twice.
+    ready: VecDeque<DbKey>,
+    hasher: RandomState,
 }
 
 impl Waiters {
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Waiters { queues: Vec::new(), queue_count: 0, ready: VecDeque::new(), hasher }
+    }
+
     /// Whether nobody waits: the only question a write asks on the way.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.queues.is_empty()
+        self.queue_count == 0
     }
 
     /// Puts `waiter` at the end of the queue of its key number `key_index` (an index into its argv).
     pub fn push(&mut self, key_index: usize, waiter: Waiter) {
-        let key = waiter.argv.as_argv().get(key_index).expect("an index of a key").into();
-        self.queues.entry((waiter.db, key)).or_default().push_back((key_index, waiter));
+        let db = usize::from(waiter.db);
+        if self.queues.len() <= db {
+            self.queues.resize_with(db + 1, || HashMap::with_hasher(self.hasher.clone()));
+        }
+        let argv = Arc::clone(&waiter.argv);
+        let key = argv.as_argv().get(key_index).expect("an index of a key");
+        let queues = &mut self.queues[db];
+        let queue = queues.entry(key.into()).or_insert_with(|| {
+            self.queue_count += 1;
+            Queue::new()
+        });
+        queue.push_back((key_index, waiter));
     }
 
     /// Notes that `key` has changed, if somebody waits for it.
+    #[inline]
     pub(crate) fn touch(&mut self, db: u16, key: &[u8]) {
-        if self.queues.is_empty() {
-            return;
-        }
-        let key = (db, key.into());
-        if self.queues.contains_key(&key) && !self.ready.contains(&key) {
-            self.ready.push(key);
+        if !self.is_empty() {
+            self.touch_queue(db, key);
         }
     }
 
-    /// Takes the client that has waited longest for `key`, leaving out those that were served elsewhere or have gone.
-    pub fn pop(&mut self, key: &DbKey) -> Option<(usize, Waiter)> {
-        let queue = self.queues.get_mut(key)?;
+    fn touch_queue(&mut self, db: u16, key: &[u8]) {
+        let is_waited_for = self.queues.get(usize::from(db)).is_some_and(|q| q.contains_key(key));
+        if is_waited_for && !self.ready.iter().any(|(at, ready)| *at == db && **ready == *key) {
+            self.ready.push_back((db, key.into()));
+        }
+    }
+
+    /// Notes every key of database `db` that somebody waits for: its contents have been exchanged.
+    pub(crate) fn touch_all(&mut self, db: u16) {
+        let Some(queues) = self.queues.get(usize::from(db)) else { return };
+        let mut keys: Vec<Box<[u8]>> = queues.keys().cloned().collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.touch_queue(db, &key);
+        }
+    }
+
+    /// The next key that has changed while somebody waits for it.
+    pub(crate) fn next_ready(&mut self) -> Option<DbKey> {
+        self.ready.pop_front()
+    }
+
+    /// Takes the client that has waited longest for `key` among those that `is_fit` accepts, and drops those that were
+    /// served elsewhere or have gone.
+    pub(crate) fn take(
+        &mut self,
+        (db, key): &DbKey,
+        is_fit: impl Fn(&Waiter) -> bool,
+    ) -> Option<(usize, Waiter)> {
+        let queue = self.queues.get_mut(usize::from(*db))?.get_mut(key)?;
         let mut found = None;
-        while let Some(waiter) = queue.pop_front() {
-            if !waiter.1.claim.is_taken() {
-                found = Some(waiter);
-                break;
+        let mut index = 0;
+        while let (Some((_, waiter)), None) = (queue.get(index), &found) {
+            if waiter.claim.is_taken() {
+                queue.remove(index);
+            } else if is_fit(waiter) {
+                found = queue.remove(index);
+            } else {
+                index += 1;
             }
         }
-        if queue.is_empty() {
-            self.queues.remove(key);
-        }
+        self.drop_if_empty(*db, key);
         found
-    }
-
-    /// Puts a client back at the head of its queue: it could not be served after all.
-    pub fn put_back(&mut self, key: DbKey, waiter: (usize, Waiter)) {
-        self.queues.entry(key).or_default().push_front(waiter);
     }
 
     /// Forgets a client that no longer waits on `key`.
     pub fn remove(&mut self, db: u16, key: &[u8], id: WaiterId) {
-        let key = (db, key.into());
-        if let Some(queue) = self.queues.get_mut(&key) {
+        let queue = self.queues.get_mut(usize::from(db)).and_then(|queues| queues.get_mut(key));
+        if let Some(queue) = queue {
             queue.retain(|(_, waiter)| waiter.id != id);
-            if queue.is_empty() {
-                self.queues.remove(&key);
-            }
+            self.drop_if_empty(db, key);
+        }
+    }
+
+    fn drop_if_empty(&mut self, db: u16, key: &[u8]) {
+        let queues = &mut self.queues[usize::from(db)];
+        if queues.get(key).is_some_and(VecDeque::is_empty) {
+            queues.remove(key);
+            self.queue_count -= 1;
         }
     }
 }

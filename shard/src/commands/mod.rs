@@ -3,7 +3,14 @@
 //! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
+mod check;
+pub mod hash;
+mod indices;
 pub mod key;
+pub mod list;
+mod sample;
+mod scan_args;
+pub mod sorted_set;
 pub mod string;
 
 use crate::args::Args;
@@ -13,8 +20,13 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
-use protocol::command::CommandSpec;
+use crate::options::Options;
+use ahash::RandomState;
+use hashbrown::HashMap;
+use protocol::command::{CommandSpec, KeySpec};
 use protocol::reply::Writer;
+use protocol::request::Argv;
+use std::sync::OnceLock;
 
 /// A row of the command table.
 #[derive(Debug)]
@@ -23,6 +35,18 @@ pub struct Command {
     pub spec: CommandSpec,
     /// How it runs.
     pub run: Run,
+}
+
+impl Command {
+    /// Where the keys of the request `argv` are: of its subcommand, if the command has any.
+    #[must_use]
+    #[inline]
+    pub fn keys(&self, argv: Argv<'_>) -> &'static [KeySpec] {
+        if self.spec.subcommands.is_empty() {
+            return self.spec.keys;
+        }
+        argv.get(1).and_then(|word| self.spec.subcommand(word)).map_or(&[], |spec| spec.keys)
+    }
 }
 
 /// A command that only reads: one shard, keyspace borrowed immutably.
@@ -42,7 +66,7 @@ pub type ServeFn = fn(
 /// Reads what a command over several shards needs of key number `usize` (an index into argv).
 pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, CommandError>;
 /// Computes the reply from the pieces of all keys, in the order of the keys.
-pub type FinishFn = fn(Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
+pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
 pub type PlanFn =
     fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
@@ -150,4 +174,47 @@ pub enum Merge {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[Command]] = &[string::value::COMMANDS, key::delete::COMMANDS];
+pub const TABLES: &[&[Command]] = &[
+    string::value::COMMANDS,
+    string::multi::COMMANDS,
+    string::counter::COMMANDS,
+    string::range::COMMANDS,
+    string::lcs::COMMANDS,
+    hash::field::COMMANDS,
+    hash::counter::COMMANDS,
+    hash::iterate::COMMANDS,
+    list::push::COMMANDS,
+    list::pop::COMMANDS,
+    list::index::COMMANDS,
+    list::edit::COMMANDS,
+    list::blocking::COMMANDS,
+    sorted_set::member::COMMANDS,
+    sorted_set::rank::COMMANDS,
+    sorted_set::range::COMMANDS,
+    sorted_set::remove_range::COMMANDS,
+    sorted_set::pop::COMMANDS,
+    key::delete::COMMANDS,
+    key::expire::COMMANDS,
+    key::rename::COMMANDS,
+    key::scan::COMMANDS,
+    key::object::COMMANDS,
+    key::database::COMMANDS,
+];
+
+/// The row of the command `name`, in any case. Cost: one lookup.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    static ROWS: OnceLock<HashMap<&'static [u8], &'static Command, RandomState>> = OnceLock::new();
+    let rows = ROWS.get_or_init(|| {
+        let rows = TABLES.iter().copied().flatten();
+        rows.map(|command| (command.spec.name.as_bytes(), command)).collect()
+    });
+    let mut lower = [0; NAME_LEN_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    rows.get(&*lower).copied()
+}
+
+/// Longer than any command's name.
+const NAME_LEN_MAX: usize = 32;

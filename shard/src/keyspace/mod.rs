@@ -1,43 +1,111 @@
 //! The keyspace: numbered databases, each a table of entries. Knows keys, values and expiry; knows no command.
+//!
+//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`].
 
+pub mod access;
 pub mod entry;
+mod expiry;
+pub mod scan;
+pub(crate) mod table;
+
+pub(crate) use expiry::ExpiryCycle;
 
 use crate::call::Now;
+use ahash::RandomState;
 use entry::Entry;
-use std::collections::HashMap;
+use table::{Place, Table};
 
 /// All databases of one shard.
 #[derive(Debug)]
 pub struct Keyspace {
     databases: Vec<Database>,
+    /// Flushed tables, dropped bit by bit: see [`Keyspace::free`].
+    discarded: Vec<Table>,
 }
 
 impl Keyspace {
-    /// `count` empty databases (`databases`).
+    /// `count` empty databases (`databases`) that hash their keys with `hasher`.
     #[must_use]
-    pub fn new(count: usize) -> Self {
-        Keyspace { databases: (0..count).map(|_| Database::default()).collect() }
+    pub fn new(count: usize, hasher: RandomState) -> Self {
+        let databases = (0..count).map(|_| Database::new(hasher.clone())).collect();
+        Keyspace { databases, discarded: Vec::new() }
+    }
+
+    /// How many databases there are.
+    #[must_use]
+    pub fn database_count(&self) -> usize {
+        self.databases.len()
     }
 
     /// Database `index`, which the connection has checked when it was selected.
     #[must_use]
+    #[inline]
     pub fn database(&self, index: u16) -> &Database {
         &self.databases[usize::from(index)]
     }
 
     /// Database `index`, to change it.
+    #[inline]
     pub fn database_mut(&mut self, index: u16) -> &mut Database {
         &mut self.databases[usize::from(index)]
+    }
+
+    /// All databases in order.
+    #[must_use]
+    pub fn databases(&self) -> &[Database] {
+        &self.databases
+    }
+
+    /// Empties database `index` and returns how many keys it had. Cost: O(1); the memory is freed by
+    /// [`Keyspace::free`].
+    pub fn flush(&mut self, index: u16) -> usize {
+        let database = self.database_mut(index);
+        let empty = Table::new(database.table.hasher().clone());
+        let old = std::mem::replace(&mut database.table, empty);
+        let key_count = old.len();
+        if key_count > 0 {
+            self.discarded.push(old);
+        }
+        key_count
+    }
+
+    /// Exchanges the contents of two databases. Cost: O(1).
+    pub fn swap(&mut self, first: u16, second: u16) {
+        self.databases.swap(usize::from(first), usize::from(second));
+    }
+
+    /// Drops about `budget` entries of flushed databases; says whether some are left.
+    pub fn free(&mut self, budget: usize) -> bool {
+        let Some(table) = self.discarded.last_mut() else { return false };
+        if !table.dismantle(budget) {
+            self.discarded.pop();
+        }
+        !self.discarded.is_empty()
+    }
+
+    /// Takes all entries out, database by database.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (u16, Box<[u8]>, Entry)> {
+        let tables = self.databases.iter_mut().zip(0..).map(|(database, index)| {
+            let empty = Table::new(database.table.hasher().clone());
+            (index, std::mem::replace(&mut database.table, empty))
+        });
+        tables.flat_map(|(index, table)| {
+            table.into_slots().map(move |slot| (index, slot.key, slot.entry))
+        })
     }
 }
 
 /// One database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Database {
-    table: HashMap<Box<[u8]>, Entry>,
+    table: Table,
 }
 
 impl Database {
+    fn new(hasher: RandomState) -> Self {
+        Database { table: Table::new(hasher) }
+    }
+
     /// How many keys there are, expired ones that nobody has met yet included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -47,27 +115,79 @@ impl Database {
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len() == 0
     }
 
-    /// The entry of `key`, unless it has expired.
+    /// How many keys have an expiry.
     #[must_use]
+    pub fn expiring_count(&self) -> usize {
+        self.table.expiring_count()
+    }
+
+    /// Average time to live of the keys with an expiry, in milliseconds; 0 if there are none.
+    #[must_use]
+    pub fn average_ttl_ms(&self, now: Now) -> i64 {
+        let count = self.table.expiring_count() as i128;
+        if count == 0 {
+            return 0;
+        }
+        let average = self.table.expiry_sum_ms() / count - i128::from(now.unix_ms());
+        i64::try_from(average.max(0)).unwrap_or(i64::MAX)
+    }
+
+    /// The entry of `key`, unless it has expired. Cost: one hash, one probe.
+    #[must_use]
+    #[inline]
     pub fn find(&self, key: &[u8], now: Now) -> Option<&Entry> {
-        self.table.get(key).filter(|entry| !entry.is_expired(now))
+        self.find_any(key).filter(|entry| !entry.is_expired(now))
     }
 
     /// The entry of `key`, expired or not.
+    #[must_use]
+    #[inline]
+    pub fn find_any(&self, key: &[u8]) -> Option<&Entry> {
+        self.table.find(self.table.hash(key), key)
+    }
+
+    /// The entry of `key`, expired or not, to change its value.
+    #[inline]
     pub fn find_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        self.table.get_mut(key)
+        let place = self.locate(key)?;
+        Some(self.table.entry_mut(place))
     }
 
     /// Stores an entry under `key` and returns the one it replaces.
     pub fn insert(&mut self, key: &[u8], entry: Entry) -> Option<Entry> {
-        self.table.insert(key.into(), entry)
+        let hash = self.table.hash(key);
+        match self.table.locate(hash, key) {
+            Some(place) => Some(self.table.replace(place, entry)),
+            None => {
+                self.table.insert_new(hash, key, entry);
+                None
+            }
+        }
     }
 
     /// Takes the entry of `key` out.
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        self.table.remove(key)
+        let place = self.locate(key)?;
+        Some(self.table.remove(place).entry)
+    }
+
+    /// All keys with their entries, in no order that means anything, expired ones included.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.table.iter().map(|slot| (&*slot.key, &slot.entry))
+    }
+
+    pub(crate) fn locate(&self, key: &[u8]) -> Option<Place> {
+        self.table.locate(self.table.hash(key), key)
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
     }
 }

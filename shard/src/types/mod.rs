@@ -1,3 +1,11 @@
 //! The data types: what the value of a key can be, without any knowledge of commands.
 
+pub mod hash;
+pub mod list;
+pub mod sorted_set;
 pub mod string;
+
+pub mod dense_table;
+pub mod packed;
+pub mod ranked;
+pub mod rebuild;

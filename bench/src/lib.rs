@@ -1,0 +1,22 @@
+//! Load and measurements from outside: what Rialto does for its users, and what it costs.
+//!
+//! Three programs stand on this library, and each works against any Redis-compatible server:
+//!
+//! * `feed`: the market-data feed. Writes, reads and subscribes as trading platforms do, and checks
+//!   everything it reads ([`feed`]);
+//! * `bench`: server CPU per operation, side by side with Redis, from one run ([`speed`]);
+//! * `idle`: what idle connections cost ([`idle`]).
+//!
+//! Reading order: [`arguments`], [`clock`], [`random`], [`output`], [`process`], [`server`], then the three.
+//! `docs/benchmarking.md` says how to run them and how to read what they print.
+
+pub mod arguments;
+pub mod clock;
+pub mod output;
+pub mod process;
+pub mod random;
+pub mod server;
+
+pub mod feed;
+pub mod idle;
+pub mod speed;

@@ -1,0 +1,104 @@
+//! What this core answers when another core, or it itself, asks ([`Question`]).
+
+use crate::core::Core;
+use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
+use crate::peer::{Close, Unblocked};
+use shard::{Call, Outcome};
+
+impl Core {
+    /// Answers a question at once.
+    pub(crate) fn answer(&self, question: Question) -> Answer {
+        let now = self.now();
+        match question {
+            Question::Run(call) => {
+                let mut reply = Vec::new();
+                let _ = self.shard.borrow_mut().execute(now, &borrow(&call), &mut reply);
+                Answer::Reply(reply)
+            }
+            Question::Pieces(call, key_indices) => {
+                let mut shard = self.shard.borrow_mut();
+                let pieces = key_indices.iter().map(|i| shard.piece(now, &borrow(&call), *i));
+                Answer::Pieces(pieces.collect())
+            }
+            Question::Apply(call, writes) => {
+                self.shard.borrow_mut().apply(now, &borrow(&call), writes);
+                Answer::Done(true)
+            }
+            Question::TryServe(call, key_index) => {
+                let mut reply = Vec::new();
+                let mut shard = self.shard.borrow_mut();
+                let outcome = shard.try_serve(now, &borrow(&call), key_index, &mut reply);
+                if outcome == Outcome::Blocked {
+                    reply.clear();
+                }
+                Answer::Reply(reply)
+            }
+            Question::Wait(waiter, key_indices) => {
+                self.shard.borrow_mut().wait(now, &waiter, &key_indices);
+                Answer::Done(true)
+            }
+            Question::Forget(waiter, key_indices) => {
+                self.shard.borrow_mut().forget_waiter(&waiter, &key_indices);
+                Answer::Done(true)
+            }
+            Question::Subscribe(change) => {
+                self.pubsub.borrow_mut().apply(change);
+                Answer::Done(true)
+            }
+            Question::Core(question) => self.answer_about_core(question),
+        }
+    }
+
+    fn answer_about_core(&self, question: CoreQuestion) -> Answer {
+        match question {
+            CoreQuestion::Settings(settings) => {
+                self.set_settings(settings);
+                Answer::Done(true)
+            }
+            CoreQuestion::KeyCount(db) => {
+                Answer::Count(self.shard.borrow().keyspace().database(db).len() as u64)
+            }
+            CoreQuestion::Channels(topic, pattern) => {
+                Answer::Names(self.pubsub.borrow().channels(topic, pattern.as_deref()))
+            }
+            CoreQuestion::SubscriberCounts(topic, channels) => {
+                let pubsub = self.pubsub.borrow();
+                let counts = channels.iter().map(|name| pubsub.subscriber_count(topic, name));
+                Answer::Counts(counts.collect())
+            }
+            CoreQuestion::CloseClient(token) => match self.peer(token) {
+                Some(peer) => {
+                    self.close_peer(&peer, Close::Now);
+                    Answer::Done(true)
+                }
+                None => Answer::Done(false),
+            },
+            CoreQuestion::UnblockClient { token, is_error } => match self.peer(token) {
+                Some(peer) => {
+                    let how = if is_error { Unblocked::Error } else { Unblocked::TimedOut };
+                    peer.unblock(how);
+                    Answer::Done(true)
+                }
+                None => Answer::Done(false),
+            },
+            CoreQuestion::Sleep(duration) => {
+                std::thread::sleep(duration);
+                Answer::Done(true)
+            }
+            CoreQuestion::SetActiveExpire(is_on) => {
+                self.is_expiring.set(is_on);
+                Answer::Done(true)
+            }
+            CoreQuestion::ResetStatistics => {
+                self.reset_statistics();
+                Answer::Done(true)
+            }
+            CoreQuestion::CloseJournal => Answer::Done(true),
+        }
+    }
+}
+
+fn borrow(call: &OwnedCall) -> Call<'_> {
+    let OwnedCall { command, ref argv, db, resp, client } = *call;
+    Call { command, argv: argv.as_argv(), db, resp, client }
+}

@@ -1,0 +1,109 @@
+//! A batch: all commands of one connection's read that belong to one other shard, and their replies.
+//!
+//! Path: `connection` fills it, `mailbox` carries it there and back, `core` runs it, `connection` takes the replies.
+//! Its memory travels with it and is used again, so a command that hops allocates nothing.
+
+use crate::registry::CommandId;
+use crate::runtime::reactor::SocketKey;
+use protocol::reply::Resp;
+use protocol::request::{Argv, Span};
+use shard::call::ClientFacts;
+
+/// Memory a batch keeps for its next use, in bytes.
+const KEPT_SIZE_MAX: usize = 64 << 10;
+
+/// Commands for one shard, in order, with their replies.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The connection that waits for it.
+    pub token: SocketKey,
+    /// The client behind it.
+    pub client: ClientFacts,
+    /// Its protocol version.
+    pub resp: Resp,
+    /// The shard it is for.
+    pub shard: usize,
+    /// Bytes of replies that the connection has taken.
+    pub merged_len: usize,
+    args: Vec<u8>,
+    spans: Vec<Span>,
+    calls: Vec<BatchCall>,
+    /// The replies, one behind the other.
+    pub replies: Vec<u8>,
+    /// Where each reply ends.
+    pub reply_ends: Vec<u32>,
+    /// Calls that took longer than `slowlog-log-slower-than`: index and microseconds.
+    pub slow: Vec<(u32, u64)>,
+}
+
+/// One call of a batch.
+#[derive(Clone, Copy, Debug)]
+struct BatchCall {
+    command: CommandId,
+    db: u16,
+    /// Its arguments lie at and behind these positions, up to those of the next call.
+    args_start: u32,
+    spans_start: u32,
+}
+
+impl Batch {
+    /// Adds a call with a copy of its arguments.
+    pub fn push(&mut self, command: CommandId, db: u16, argv: Argv<'_>) {
+        let args_start = self.args.len() as u32;
+        self.calls.push(BatchCall {
+            command,
+            db,
+            args_start,
+            spans_start: self.spans.len() as u32,
+        });
+        for arg in argv.iter() {
+            let start = self.args.len() as u32 - args_start;
+            self.args.extend_from_slice(arg);
+            self.spans.push(Span { start, len: arg.len() as u32 });
+        }
+    }
+
+    /// How many calls there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Bytes of arguments, which bounds what one batch may carry.
+    #[must_use]
+    pub fn args_len(&self) -> usize {
+        self.args.len()
+    }
+
+    /// Call `index`: its command, database and arguments.
+    #[must_use]
+    pub fn call(&self, index: usize) -> (CommandId, u16, Argv<'_>) {
+        let call = self.calls[index];
+        let spans_end = match self.calls.get(index + 1) {
+            Some(next) => next.spans_start as usize,
+            None => self.spans.len(),
+        };
+        let bytes = &self.args[call.args_start as usize..];
+        let spans = &self.spans[call.spans_start as usize..spans_end];
+        (call.command, call.db, Argv::new(bytes, spans))
+    }
+
+    /// Empties the batch for its next use; memory that was needed only once is given back.
+    pub fn reset(&mut self) {
+        self.args.clear();
+        self.spans.clear();
+        self.calls.clear();
+        self.replies.clear();
+        self.reply_ends.clear();
+        self.slow.clear();
+        self.merged_len = 0;
+        self.args.shrink_to(KEPT_SIZE_MAX);
+        self.replies.shrink_to(KEPT_SIZE_MAX);
+    }
+}

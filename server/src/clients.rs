@@ -1,0 +1,226 @@
+//! The client registry: one row per connection, readable from every core and from the ops thread.
+//!
+//! Each row is written by the core of its connection and read by CLIENT LIST, CLIENT KILL and INFO wherever they run.
+
+use crate::registry::CommandId;
+use sharded_slab::Slab;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{
+    AtomicI32, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+use std::sync::{Arc, Mutex};
+
+/// One connection. Atomics have one writer, the connection's core; loads may be a tick old.
+#[derive(Debug)]
+pub struct Client {
+    /// CLIENT ID.
+    pub id: u64,
+    /// Core of the connection.
+    pub core: u16,
+    /// Token of the connection on its core.
+    pub token: AtomicU64,
+    /// Descriptor number.
+    pub fd: AtomicI32,
+    /// Where it comes from; `None` for a Unix socket.
+    pub peer_address: Option<SocketAddr>,
+    /// What it has connected to; `None` for a Unix socket.
+    pub local_address: Option<SocketAddr>,
+    /// Path of the Unix socket it has connected to.
+    pub unix_path: Option<Arc<str>>,
+    /// When it connected, in milliseconds since 1970.
+    pub connected_at_ms: i64,
+    /// When it last sent a command, in milliseconds since 1970.
+    pub active_at_ms: AtomicI64,
+    /// Its last command; `u16::MAX` before the first.
+    pub last_command: AtomicU16,
+    /// Index of the subcommand of its last command; `u16::MAX` for none.
+    pub last_subcommand: AtomicU16,
+    /// Selected database.
+    pub db: AtomicU16,
+    /// Protocol version, 2 or 3.
+    pub resp: AtomicU16,
+    /// Flags; see [`ClientFlags`].
+    pub flags: AtomicU32,
+    /// Channels, patterns and shard channels it has subscribed to.
+    pub channel_count: AtomicU32,
+    /// Patterns.
+    pub pattern_count: AtomicU32,
+    /// Shard channels.
+    pub shard_channel_count: AtomicU32,
+    /// Bytes of requests received and not yet run.
+    pub query_len: AtomicUsize,
+    /// Bytes of memory the query buffer holds.
+    pub query_capacity: AtomicUsize,
+    /// Bytes of replies that wait to be sent.
+    pub output_len: AtomicUsize,
+    /// Id of the client that gets its invalidations; 0 for itself or none.
+    pub redirect: AtomicU64,
+    /// What a client says of itself, rarely changed.
+    pub names: Mutex<Names>,
+}
+
+/// What a client says of itself.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// CLIENT SETNAME.
+    pub name: Box<[u8]>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: Box<[u8]>,
+    /// CLIENT SETINFO LIB-VER.
+    pub library_version: Box<[u8]>,
+    /// ACL user.
+    pub user: Box<[u8]>,
+}
+
+/// Bits of [`Client::flags`].
+pub struct ClientFlags;
+
+impl ClientFlags {
+    /// Waits in a blocking command.
+    pub const BLOCKED: u32 = 1 << 0;
+    /// MONITOR.
+    pub const MONITOR: u32 = 1 << 1;
+    /// Has a subscription.
+    pub const PUBSUB: u32 = 1 << 2;
+    /// CLIENT TRACKING.
+    pub const TRACKING: u32 = 1 << 3;
+    /// CLIENT TRACKING … BCAST.
+    pub const TRACKING_BCAST: u32 = 1 << 4;
+    /// The client that gets the invalidations of a tracking client is gone.
+    pub const TRACKING_BROKEN_REDIRECT: u32 = 1 << 5;
+    /// CLIENT NO-EVICT.
+    pub const NO_EVICT: u32 = 1 << 6;
+    /// CLIENT NO-TOUCH.
+    pub const NO_TOUCH: u32 = 1 << 7;
+    /// Connected by a Unix socket.
+    pub const UNIX_SOCKET: u32 = 1 << 8;
+    /// To be closed once its replies are sent.
+    pub const CLOSE_AFTER_REPLY: u32 = 1 << 9;
+    /// Has authenticated, or need not.
+    pub const AUTHENTICATED: u32 = 1 << 10;
+}
+
+impl Client {
+    /// Sets or clears `flag`.
+    pub fn set_flag(&self, flag: u32, is_set: bool) {
+        if is_set {
+            self.flags.fetch_or(flag, Ordering::Relaxed);
+        } else {
+            self.flags.fetch_and(!flag, Ordering::Relaxed);
+        }
+    }
+
+    /// Address as CLIENT LIST and SLOWLOG show it: `ip:port`, or the path of the Unix socket and `:0`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.show(self.peer_address)
+    }
+
+    /// The address the client has connected to, in the same form.
+    #[must_use]
+    pub fn server_address(&self) -> String {
+        self.show(self.local_address)
+    }
+
+    fn show(&self, address: Option<SocketAddr>) -> String {
+        match (address, &self.unix_path) {
+            // A client that came by IPv4 to a socket for both is shown with its IPv4 address.
+            (Some(address), _) => match address.ip().to_canonical() {
+                std::net::IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
+                std::net::IpAddr::V6(ip) => format!("[{ip}]:{}", address.port()),
+            },
+            (None, Some(path)) => format!("{path}:0"),
+            (None, None) => "?:0".to_owned(),
+        }
+    }
+
+    /// Whether `flag` is set.
+    #[must_use]
+    pub fn has_flag(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+}
+
+/// All connections. Rows are read without a lock; the index is locked when a client comes or goes or all are listed.
+#[derive(Debug)]
+pub struct Clients {
+    rows: Slab<Arc<Client>>,
+    /// Row of each client id; ids ascend, so this is also the order of CLIENT LIST.
+    index: Mutex<BTreeMap<u64, usize>>,
+    next_id: AtomicU64,
+    count: AtomicUsize,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Clients {
+            rows: Slab::new(),
+            index: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            count: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Clients {
+    /// A new CLIENT ID; never given twice.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Adds a row; `false` if the registry is full.
+    pub fn insert(&self, client: Arc<Client>) -> bool {
+        let id = client.id;
+        let Some(row) = self.rows.insert(client) else { return false };
+        self.lock_index().insert(id, row);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Removes the row of client `id`.
+    pub fn remove(&self, id: u64) {
+        let row = self.lock_index().remove(&id);
+        if let Some(row) = row {
+            self.rows.remove(row);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Client `id`.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        let row = *self.lock_index().get(&id)?;
+        self.rows.get(row).map(|client| client.clone())
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is no connection.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All connections, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        let rows: Vec<usize> = self.lock_index().values().copied().collect();
+        rows.into_iter().filter_map(|row| self.rows.get(row).map(|client| client.clone())).collect()
+    }
+
+    fn lock_index(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, usize>> {
+        self.index.lock().expect("nothing panics while it holds the index")
+    }
+}
+
+/// The last command of a client, as its number.
+#[must_use]
+pub fn last_command(client: &Client) -> Option<CommandId> {
+    let id = client.last_command.load(Ordering::Relaxed);
+    (id != u16::MAX).then_some(CommandId(id))
+}

@@ -1,0 +1,44 @@
+//! The commands that touch connections, cores or configuration rather than keys: one file per topic.
+//!
+//! A row is like that of `shard::commands`; its function runs on the core of the connection once the replies before
+//! it are complete, and may ask other cores ([`ServerRun::Later`]).
+
+pub mod connection;
+pub mod pubsub;
+
+use crate::connection::Connection;
+use protocol::command::CommandSpec;
+use shard::CommandError;
+use shard::args::Args;
+use std::future::Future;
+use std::pin::Pin;
+
+/// A row of the command table.
+#[derive(Debug)]
+pub struct ServerCommand {
+    /// What it is.
+    pub spec: CommandSpec,
+    /// How it runs.
+    pub run: ServerRun,
+}
+
+/// A command that answers at once. It writes to `connection` by `Connection::reply`.
+pub type NowFn = fn(&mut Connection, Args<'_>) -> Result<(), CommandError>;
+/// A command that asks other cores, or waits.
+pub type LaterFn = for<'a> fn(&'a mut Connection, Args<'a>) -> LaterReply<'a>;
+/// What a [`LaterFn`] returns.
+pub type LaterReply<'a> = Pin<Box<dyn Future<Output = Result<(), CommandError>> + 'a>>;
+
+/// How a command of the server runs.
+#[derive(Clone, Copy, Debug)]
+pub enum ServerRun {
+    /// At once.
+    Now(NowFn),
+    /// It may have to wait for other cores.
+    Later(LaterFn),
+    /// It publishes on a channel, at the core that owns it (PUBLISH, SPUBLISH).
+    Publish(crate::pubsub::Topic),
+}
+
+/// All topics' rows.
+pub const TABLES: &[&[ServerCommand]] = &[connection::COMMANDS, pubsub::COMMANDS];

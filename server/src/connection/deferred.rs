@@ -1,0 +1,252 @@
+//! Commands that wait until the replies before them are complete: those of the server itself, those over several
+//! shards, those that block, and all commands while clients are paused or watched.
+
+use super::{Connection, Deferred, ReplyMode};
+use crate::clients::ClientFlags;
+use crate::commands::ServerRun;
+use crate::core::Core;
+use crate::message::Question;
+use crate::peer::Unblocked;
+use crate::registry::{Kind, Registered};
+use crate::router::{self, Route};
+use crate::runtime::clock::Moment;
+use crate::transaction;
+use protocol::reply::Writer;
+use shard::Outcome;
+use shard::args::Args;
+use shard::commands::Run;
+use shard::waiters::{Claim, Waiter, WaiterId};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Connection {
+    /// Runs a deferred command and appends its reply.
+    pub(super) async fn run_deferred(&mut self, deferred: Deferred) {
+        let core = self.core.clone();
+        let Deferred { command, argv } = deferred;
+        let command = &core.shared.registry.get(command).clone();
+        self.wait_while_paused(command).await;
+        core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        let start = self.replies.len();
+        core.restart_stopwatch();
+        let outcome = self.run_deferred_command(&core, command, &argv).await;
+        if !self.session.wants_reply() {
+            self.replies.truncate(start);
+        }
+        self.session.reply_mode = match self.session.reply_mode {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            mode => mode,
+        };
+        if outcome != Outcome::Blocked {
+            let us = core.account(command, outcome);
+            if us >= core.slow_after_us() {
+                self.log_slow(argv.as_argv(), us);
+            }
+        }
+    }
+
+    async fn run_deferred_command(
+        &mut self,
+        core: &Rc<Core>,
+        command: &Registered,
+        argv: &protocol::request::ArgvBuf,
+    ) -> Outcome {
+        match command.kind {
+            Kind::Server(server_command) => {
+                let args = Args::new(argv.as_argv());
+                let start = self.replies.len();
+                let result = match server_command.run {
+                    ServerRun::Now(run) => run(self, args),
+                    ServerRun::Later(run) => run(self, args).await,
+                    ServerRun::Publish(_) => self.publish(command, argv).await,
+                };
+                match result {
+                    Ok(()) => Outcome::Replied,
+                    Err(error) => {
+                        self.replies.truncate(start);
+                        let resp = self.session.resp;
+                        Writer::new(&mut self.replies, resp).error(&error.as_bytes());
+                        Outcome::Failed
+                    }
+                }
+            }
+            Kind::Shard(_) => {
+                let (db, caller) = (self.session.db, self.caller());
+                let route = router::route(core, command, argv.as_argv());
+                if route == Route::Shard(core.id) {
+                    return core.execute_here(
+                        command,
+                        db,
+                        argv.as_argv(),
+                        caller,
+                        &mut self.replies,
+                    );
+                }
+                let replies = &mut self.replies;
+                let argv_view = argv.as_argv();
+                let outcome = transaction::run(core, command, db, argv_view, caller, replies).await;
+                if outcome == Outcome::Blocked {
+                    return self.block(command, argv).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    /// Publishes where the channel is owned, one message alone.
+    async fn publish(
+        &mut self,
+        command: &Registered,
+        argv: &protocol::request::ArgvBuf,
+    ) -> Result<(), shard::CommandError> {
+        let core = self.core.clone();
+        let argv = argv.as_argv();
+        let owner = router::shard_of(&core, argv.get(1));
+        let caller = self.caller();
+        if owner == core.id {
+            core.publish_here(command, argv, caller, &mut self.replies);
+        } else {
+            let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+            exchange.send(owner, command.id, self.session.db, argv, || core.spare_batch());
+            self.finish_exchange().await;
+        }
+        Ok(())
+    }
+
+    /// Waits for a key of a blocking command to be able to serve, its timeout, CLIENT UNBLOCK or the client's end.
+    async fn block(&mut self, command: &Registered, argv: &protocol::request::ArgvBuf) -> Outcome {
+        let core = self.core.clone();
+        let Kind::Shard(shard_command) = command.kind else {
+            unreachable!("commands of the server do not wait for keys")
+        };
+        let Run::FirstOf { timeout: Some(timeout), empty, .. } = shard_command.run else {
+            unreachable!("only blocking commands wait for keys")
+        };
+        let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
+        let claim = Claim::default();
+        let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
+        self.peer.unblocked.take();
+        self.peer.client.set_flag(ClientFlags::BLOCKED, true);
+        self.flush();
+
+        let mut by_shard: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
+        for (index, shard) in router::keys(&core, command, argv.as_argv()) {
+            by_shard.entry(shard).or_default().push(index);
+        }
+        let waiter = Waiter {
+            id,
+            claim: claim.clone(),
+            command: shard_command,
+            argv: Arc::new(argv.clone()),
+            db: self.session.db,
+            resp: self.session.resp,
+        };
+        for (shard, indices) in &by_shard {
+            core.ask(*shard, Question::Wait(waiter.clone(), indices.clone())).await;
+        }
+
+        let deadline =
+            (timeout_ms > 0).then(|| Moment::now().after(Duration::from_millis(timeout_ms)));
+        let how = self.wait_unblocked(deadline).await;
+        let how = match how {
+            Some(Unblocked::Served(reply)) => Unblocked::Served(reply),
+            other if claim.take() => other.unwrap_or(Unblocked::TimedOut),
+            // Somebody was faster: the reply is on its way, whatever happened meanwhile.
+            _ => self.wait_served().await,
+        };
+        for (shard, indices) in by_shard {
+            core.ask(shard, Question::Forget(waiter.clone(), indices)).await;
+        }
+        self.peer.client.set_flag(ClientFlags::BLOCKED, false);
+        core.restart_stopwatch();
+
+        let resp = self.session.resp;
+        match how {
+            Unblocked::Served(reply) => {
+                self.replies.extend_from_slice(&reply);
+                Outcome::Replied
+            }
+            Unblocked::TimedOut => {
+                empty(&mut Writer::new(&mut self.replies, resp));
+                Outcome::Replied
+            }
+            Unblocked::Error => {
+                let text = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
+                Writer::new(&mut self.replies, resp).error(text);
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// Waits for the end of a blocking command; `None` at its deadline, or when the client has gone.
+    async fn wait_unblocked(&self, deadline: Option<Moment>) -> Option<Unblocked> {
+        let unblocked = async {
+            let how = poll_fn(|cx| {
+                self.core.reactor.note_activity();
+                self.peer.poll_until(cx, |peer| match peer.unblocked.take() {
+                    Some(how) => Some(Some(how)),
+                    None => peer.close.get().map(|_| None),
+                })
+            });
+            how.await
+        };
+        let gone = async {
+            self.socket.ended().await;
+            None
+        };
+        let expired = async {
+            match deadline {
+                Some(deadline) => self.core.reactor.sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+            None
+        };
+        futures_lite::future::or(unblocked, futures_lite::future::or(gone, expired)).await
+    }
+
+    /// Waits for a reply that is certainly on its way.
+    async fn wait_served(&self) -> Unblocked {
+        poll_fn(|cx| {
+            self.core.reactor.note_activity();
+            self.peer.poll_until(cx, |peer| {
+                let how = peer.unblocked.take()?;
+                matches!(how, Unblocked::Served(_)).then_some(how)
+            })
+        })
+        .await
+    }
+
+    /// Waits for the end of CLIENT PAUSE, if it concerns this command.
+    async fn wait_while_paused(&mut self, command: &Registered) {
+        while let Some(until) = self.core.paused_until(command.spec.flags) {
+            self.flush();
+            let gone = self.socket.ended();
+            let over = self.core.reactor.sleep_until(until);
+            futures_lite::future::or(gone, over).await;
+            if self.socket.is_ended() {
+                return;
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Runs a whole command on this core's shard without counting it.
+    fn execute_here(
+        &self,
+        command: &Registered,
+        db: u16,
+        argv: protocol::request::Argv<'_>,
+        caller: crate::core::Caller,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let Kind::Shard(command) = command.kind else {
+            unreachable!("only commands of a shard are run on one")
+        };
+        let call = shard::Call { command, argv, db, resp: caller.resp, client: caller.client };
+        self.shard.borrow_mut().execute(self.now(), &call, reply)
+    }
+}

@@ -1,0 +1,357 @@
+//! One connection: a task that reads, parses, runs or sends away, and replies in order.
+//!
+//! Path: `runtime::socket` -> [`Connection::serve`] -> `dispatch` -> here again -> `runtime::reactor`.
+//! Commands of this core's shard run at once; those of other shards are collected in an [`Exchange`], one batch per
+//! shard, and everything that is not a plain command of one shard is deferred until the replies before it are
+//! complete. Invariant: replies leave in the order of the requests, whatever core wrote them.
+
+mod deferred;
+mod exchange;
+mod open;
+pub mod output;
+pub mod session;
+
+pub use exchange::Exchange;
+pub use session::{ReplyMode, Session};
+
+use crate::core::{Caller, Core};
+use crate::dispatch::{self, Step};
+use crate::peer::{Close, Peer};
+use crate::registry::CommandId;
+use crate::runtime::socket::{Chunk, Socket};
+use protocol::limits::Limits;
+use protocol::reply::Writer;
+use protocol::request::{Argv, ArgvBuf, Parsed, Parser, Span};
+use shard::Outcome;
+use shard::call::ClientFacts;
+use smallvec::SmallVec;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+/// Bytes of requests sent away before their replies are awaited.
+const AWAY_SIZE_MAX: usize = 1 << 20;
+/// Bytes of replies collected before they are handed to the socket.
+const REPLY_SIZE_MAX: usize = 256 << 10;
+
+/// One connection. Its memory while idle is what `docs/threading.md` counts: keep it small.
+pub struct Connection {
+    pub(crate) core: Rc<Core>,
+    pub(crate) socket: Socket,
+    pub(crate) peer: Rc<Peer>,
+    pub(crate) session: Session,
+    parser: Parser,
+    /// Bytes received that are not a whole request yet, or wait for a deferred command to end.
+    query: Vec<u8>,
+    /// Replies, in order, that no other core has to be waited for.
+    pub(crate) replies: Vec<u8>,
+    /// Commands at other cores; `None` while there is none.
+    exchange: Option<Box<Exchange>>,
+}
+
+/// A command that runs once the replies before it are complete.
+#[derive(Debug)]
+pub(crate) struct Deferred {
+    pub(crate) command: CommandId,
+    pub(crate) argv: ArgvBuf,
+}
+
+/// What [`Connection::process`] did with its input.
+struct Processed {
+    consumed: usize,
+    deferred: Option<Deferred>,
+    /// Whether it stopped only because enough was collected.
+    has_more: bool,
+}
+
+impl Connection {
+    /// The connection's life.
+    pub async fn serve(mut self) {
+        while let Some(chunk) = self.next_chunk().await {
+            self.core.counters().reads.add(1);
+            self.core.counters().net_input_bytes.add(chunk.len() as u64);
+            self.note_active();
+            if self.query.is_empty() {
+                let processed = self.process(&chunk);
+                if processed.consumed < chunk.len() {
+                    self.query = self.core.reactor.spare_buffer();
+                    self.query.extend_from_slice(&chunk[processed.consumed..]);
+                }
+                drop(chunk);
+                self.go_on(processed).await;
+            } else {
+                self.query.extend_from_slice(&chunk);
+                drop(chunk);
+                self.process_query().await;
+            }
+            self.flush();
+            self.check_query_limit();
+            if self.peer.close.get().is_some() {
+                break;
+            }
+        }
+        self.close().await;
+    }
+
+    /// The next bytes; `None` once the peer sends no more or the connection is to be closed.
+    async fn next_chunk(&mut self) -> Option<Chunk> {
+        poll_fn(|cx| {
+            if self.peer.close.get().is_some() {
+                return Poll::Ready(None);
+            }
+            self.socket.poll_recv(cx)
+        })
+        .await
+    }
+
+    /// Runs the requests at the start of the query buffer, as long as there are whole ones.
+    async fn process_query(&mut self) {
+        let mut start = 0;
+        while start < self.query.len() && self.peer.close.get().is_none() {
+            let query = std::mem::take(&mut self.query);
+            let processed = self.process(&query[start..]);
+            self.query = query;
+            let is_end = processed.deferred.is_none() && !processed.has_more;
+            start += processed.consumed;
+            // Deferred commands may take long: what they need is in memory of its own.
+            self.go_on_boxed(processed).await;
+            if is_end {
+                break;
+            }
+        }
+        self.query.drain(..start);
+        if self.query.is_empty() {
+            self.core.reactor.recycle(std::mem::take(&mut self.query));
+        }
+    }
+
+    async fn go_on(&mut self, processed: Processed) {
+        let is_end = processed.deferred.is_none() && !processed.has_more;
+        self.go_on_boxed(processed).await;
+        if !is_end {
+            self.process_query().await;
+        }
+    }
+
+    /// Completes the replies so far, then runs the deferred command. Boxed, because it is large and rare.
+    async fn go_on_boxed(&mut self, processed: Processed) {
+        if self.exchange.is_some() {
+            self.finish_exchange().await;
+        }
+        if let Some(deferred) = processed.deferred {
+            Box::pin(self.run_deferred(deferred)).await;
+        }
+    }
+
+    /// Runs whole requests at the start of `input` until one must be deferred, enough is collected, or none is left.
+    fn process(&mut self, input: &[u8]) -> Processed {
+        let mut consumed = 0;
+        let mut spans: Vec<Span> = self.core.spare_spans();
+        let settings = self.core.settings();
+        let limits = Limits {
+            bulk_len_max: settings.proto_max_bulk_len_bytes as usize,
+            is_unauthenticated: !self.session.is_authenticated,
+        };
+        let mut deferred = None;
+        let mut has_more = false;
+        while consumed < input.len() {
+            if self.peer.close.get().is_some() {
+                break;
+            }
+            if self.replies.len() >= REPLY_SIZE_MAX && self.exchange.is_none() {
+                self.flush();
+            }
+            if self.exchange.as_ref().is_some_and(|exchange| exchange.args_len() > AWAY_SIZE_MAX) {
+                has_more = true;
+                break;
+            }
+            spans.clear();
+            let rest = &input[consumed..];
+            match self.parser.next(rest, &limits, &mut spans) {
+                Ok(Parsed::Request { len }) => {
+                    consumed += len;
+                    deferred = self.run(Argv::new(&rest[..len], &spans));
+                }
+                Ok(Parsed::Quoted { len, argv }) => {
+                    consumed += len;
+                    deferred = self.run(argv.as_argv());
+                }
+                Ok(Parsed::Empty { len }) => consumed += len,
+                Ok(Parsed::Incomplete { .. }) => break,
+                Err(error) => {
+                    self.reply(|writer| writer.error(format!("ERR {error}").as_bytes()));
+                    self.core.counters().error_replies.increment();
+                    self.peer.order_close(Close::AfterReplies);
+                    consumed = input.len();
+                }
+            }
+            if deferred.is_some() {
+                break;
+            }
+            // HELLO and AUTH are deferred, so the limits hold until here.
+        }
+        self.core.recycle_spans(spans);
+        Processed { consumed, deferred, has_more }
+    }
+
+    /// Runs one request, sends it away, or says that it must be deferred.
+    fn run(&mut self, argv: Argv<'_>) -> Option<Deferred> {
+        let core = self.core.clone();
+        match dispatch::dispatch(&core, &self.session, argv) {
+            Step::Refuse(text) => {
+                self.reply(|writer| writer.error(&text));
+                core.counters().error_replies.increment();
+                None
+            }
+            Step::Here(command) => {
+                self.note_command(command.id);
+                let start = self.reply_position();
+                let (db, caller) = (self.session.db, self.caller());
+                let replies = match &mut self.exchange {
+                    Some(exchange) => &mut exchange.late,
+                    None => &mut self.replies,
+                };
+                let (outcome, us) = core.run_here(command, db, argv, caller, replies);
+                debug_assert_ne!(outcome, Outcome::Blocked, "blocking commands are deferred");
+                self.reply_written(start);
+                if us >= core.slow_after_us() {
+                    self.log_slow(argv, us);
+                }
+                None
+            }
+            Step::PublishHere(command) => {
+                self.note_command(command.id);
+                let start = self.reply_position();
+                let caller = self.caller();
+                let replies = match &mut self.exchange {
+                    Some(exchange) => &mut exchange.late,
+                    None => &mut self.replies,
+                };
+                core.publish_here(command, argv, caller, replies);
+                core.account(command, Outcome::Replied);
+                self.reply_written(start);
+                None
+            }
+            Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
+                self.note_command(command.id);
+                let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+                let db = self.session.db;
+                exchange.send(shard, command.id, db, argv, || core.spare_batch());
+                None
+            }
+            Step::Away(command, _) | Step::Defer(command) => {
+                self.note_command(command.id);
+                Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+            }
+        }
+    }
+
+    /// Sends the batches away, waits for all of them, and puts the replies in order.
+    async fn finish_exchange(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let caller = self.caller();
+        let sent_count = exchange.post(&self.core, &self.peer, caller);
+        self.core.counters().hop_batches.add(sent_count);
+        let peer = self.peer.clone();
+        poll_fn(|cx| {
+            self.core.reactor.note_activity();
+            peer.poll_until(cx, |peer| (peer.away_count.get() == 0).then_some(()))
+        })
+        .await;
+        exchange.merge(peer.take_batches(), &mut self.replies);
+        for batch in exchange.take_done() {
+            for (index, us) in &batch.slow {
+                self.log_slow(batch.call(*index as usize).2, *us);
+            }
+            self.core.recycle_batch(batch);
+        }
+        self.core.recycle_exchange(exchange);
+    }
+
+    // ---- replies
+
+    /// Writes one reply of this core's own.
+    pub(crate) fn reply(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        let start = self.reply_position();
+        let resp = self.session.resp;
+        let replies = match &mut self.exchange {
+            Some(exchange) => &mut exchange.late,
+            None => &mut self.replies,
+        };
+        write(&mut Writer::new(replies, resp));
+        self.reply_written(start);
+    }
+
+    fn reply_position(&self) -> usize {
+        self.exchange.as_ref().map_or(self.replies.len(), |exchange| exchange.late.len())
+    }
+
+    /// Called behind every reply of this core: takes it back if the client wants none, and notes its place.
+    fn reply_written(&mut self, start: usize) {
+        let is_wanted = self.session.wants_reply();
+        match &mut self.exchange {
+            Some(exchange) => {
+                if !is_wanted {
+                    exchange.late.truncate(start);
+                }
+                exchange.note_late();
+            }
+            None if !is_wanted => self.replies.truncate(start),
+            None => {}
+        }
+    }
+
+    /// Hands the replies to the socket; they go out at the end of the tick.
+    pub(crate) fn flush(&mut self) {
+        if self.replies.is_empty() {
+            return;
+        }
+        self.core.counters().net_output_bytes.add(self.replies.len() as u64);
+        let unsent_len = self.core.reactor.send(self.socket.key(), &mut self.replies);
+        output::check_limit(&self.core, &self.peer, unsent_len);
+    }
+
+    // ---- facts
+
+    /// Who commands run for.
+    pub(crate) fn caller(&self) -> Caller {
+        let client = ClientFacts {
+            id: self.peer.client.id,
+            is_no_touch: self.session.is_no_touch,
+            is_tracking: false,
+        };
+        Caller { resp: self.session.resp, client }
+    }
+
+    fn note_command(&self, id: CommandId) {
+        let client = &self.peer.client;
+        client.last_command.store(id.0, Ordering::Relaxed);
+        client.last_subcommand.store(u16::MAX, Ordering::Relaxed);
+        self.core.counters().commands_processed.add(1);
+    }
+
+    fn note_active(&self) {
+        let client = &self.peer.client;
+        client.active_at_ms.store(self.core.now().unix_ms(), Ordering::Relaxed);
+        client.query_len.store(self.query.len(), Ordering::Relaxed);
+    }
+
+    fn check_query_limit(&self) {
+        let limit = self.core.settings().client_query_buffer_limit_bytes;
+        if self.query.len() as u64 > limit {
+            tracing::warn!(
+                client = self.peer.client.id,
+                "closing a client that has exceeded client-query-buffer-limit"
+            );
+            self.peer.order_close(Close::Now);
+        }
+    }
+
+    /// Arguments of a slow command for SLOWLOG.
+    pub(crate) fn log_slow(&self, argv: Argv<'_>, us: u64) {
+        let args: SmallVec<[&[u8]; 8]> = argv.iter().collect();
+        let max_len = self.core.settings().slowlog_max_len;
+        self.core.shared.log_slow(self.core.now(), &args, us, &self.peer.client, max_len);
+    }
+}

@@ -1,0 +1,699 @@
+//! A core: one thread that owns a shard, connections, mailboxes and a ring, and drives them tick by tick.
+//!
+//! One tick ([`Core::drive`]): take what the kernel has finished, drain the mailbox, let the woken connections run,
+//! write the journal, publish what is for other cores, send replies, sleep if nothing is left. The driver task is the
+//! only thing that blocks, and it blocks in the ring.
+
+use crate::batch::Batch;
+use crate::commands::{ServerCommand, ServerRun};
+use crate::connection::{self, Exchange};
+use crate::journal::Journal;
+use crate::mailbox::Mailbox;
+use crate::message::{Answer, Message, NewConnection, Notice, Question};
+use crate::peer::{Close, Peer, Unblocked};
+use crate::pubsub::{Delivery, PubSub, Topic};
+use crate::registry::{Kind, Registered};
+use crate::runtime::clock::{self, Moment};
+use crate::runtime::executor;
+use crate::runtime::reactor::{Reactor, SocketKey};
+use crate::shared::Shared;
+use ops::config::Settings;
+use ops::metrics::CoreCounters;
+use protocol::command::Flags;
+use protocol::reply::Writer;
+use protocol::request::{Argv, Span};
+use shard::call::ClientFacts;
+use shard::rng::Rng;
+use shard::{Call, Now, Outcome, Shard};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Rounds of tasks per tick before the core looks at its ring again.
+const ROUNDS_MAX: usize = 4;
+/// Longest sleep: the core looks at its clock-driven work at least this often.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// How often a paused command looks whether it may go on.
+const PAUSE_LOOK_MS: i64 = 20;
+/// How soon a core tries again when another core's mailbox is full.
+const RETRY_AFTER: Duration = Duration::from_micros(100);
+/// How often a core expires keys and frees memory: normally, and while there is more to do. Microseconds.
+const UPKEEP_PERIOD_US: i64 = 100_000;
+const UPKEEP_BUSY_US: i64 = 1_000;
+/// Entries looked at, and freed, each time: well under a millisecond.
+const EXPIRE_BUDGET: usize = 2_000;
+const FREE_BUDGET: usize = 2_000;
+/// Spare batches and exchanges a core keeps.
+const SPARE_COUNT_MAX: usize = 64;
+/// Spans a spare list may hold.
+const SPARE_SPANS_MAX: usize = 4096;
+
+/// One core. Everything in it belongs to its thread, apart from [`Shared`].
+pub struct Core {
+    /// Its number, which is also that of its shard.
+    pub id: usize,
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// Its ring.
+    pub reactor: Rc<Reactor>,
+    /// Its data.
+    pub shard: RefCell<Shard>,
+    /// Its subscriptions.
+    pub pubsub: RefCell<PubSub>,
+    journal: RefCell<Option<Journal>>,
+    settings: RefCell<Arc<Settings>>,
+    counters: Arc<CoreCounters>,
+    mailbox: Mailbox,
+    peers: RefCell<Vec<Option<Rc<Peer>>>>,
+    asks: RefCell<Asks>,
+    spare_batches: RefCell<Vec<Box<Batch>>>,
+    spare_exchanges: RefCell<Vec<Box<Exchange>>>,
+    spare_spans: RefCell<Vec<Vec<Span>>>,
+    rng: RefCell<Rng>,
+    now: Cell<Now>,
+    /// When the last command ended: what the next one's duration is measured from.
+    last_moment: Cell<Moment>,
+    /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
+    next_upkeep_us: Cell<i64>,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub is_expiring: Cell<bool>,
+    is_stopping: Cell<bool>,
+}
+
+/// Questions that wait for an answer.
+#[derive(Default)]
+struct Asks {
+    waiting: HashMap<u32, Ask>,
+    next_ticket: u32,
+}
+
+enum Ask {
+    Waiting(Option<Waker>),
+    Answered(Box<Answer>),
+}
+
+impl Core {
+    /// A core around its shard.
+    #[must_use]
+    pub fn new(
+        id: usize,
+        shared: Arc<Shared>,
+        reactor: Rc<Reactor>,
+        mailbox: Mailbox,
+        shard: Shard,
+        journal: Option<Journal>,
+    ) -> Rc<Core> {
+        let settings = Arc::new(shared.config().settings().clone());
+        let counters = shared.metrics.core(id);
+        shared.switchboard.set_wake_fd(id, reactor.wake_fd());
+        Rc::new(Core {
+            id,
+            shared,
+            reactor,
+            shard: RefCell::new(shard),
+            journal: RefCell::new(journal),
+            pubsub: RefCell::default(),
+            settings: RefCell::new(settings),
+            counters,
+            mailbox,
+            peers: RefCell::default(),
+            asks: RefCell::default(),
+            spare_batches: RefCell::default(),
+            spare_exchanges: RefCell::default(),
+            spare_spans: RefCell::default(),
+            rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
+            now: Cell::new(Now { unix_us: clock::unix_us() }),
+            last_moment: Cell::new(Moment::now()),
+            next_upkeep_us: Cell::new(0),
+            is_expiring: Cell::new(true),
+            is_stopping: Cell::new(false),
+        })
+    }
+
+    /// The core's life.
+    pub async fn drive(self: Rc<Self>) {
+        let mut messages = Vec::new();
+        while !self.is_stopping.get() {
+            self.read_clocks();
+            self.reactor.reap();
+            self.reactor.fire_timers(self.last_moment.get());
+            self.take_connections();
+            self.mailbox.drain(&self.shared.switchboard, &mut messages);
+            let mut is_quiet = messages.is_empty();
+            for (from, message) in messages.drain(..) {
+                self.handle(from, message);
+            }
+            is_quiet &= self.run_tasks().await;
+            self.dispatch_effects();
+            self.keep_house();
+            self.commit_journal();
+            let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
+            self.sleep(is_quiet, is_congested);
+        }
+        self.stop();
+    }
+
+    /// Ends the core: its last entries, and once all cores have come so far, the end of its segment.
+    fn stop(&self) {
+        self.reactor.stop_listening();
+        self.commit_journal();
+        self.shared.stop_barrier.wait();
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            journal.seal(log, &self.reactor, &self.counters);
+        }
+    }
+
+    /// Writes what the shard did in this tick, before anything that depends on it leaves the core.
+    fn commit_journal(&self) {
+        let mut shard = self.shard.borrow_mut();
+        let entries = &mut shard.effects_mut().journal;
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            let policy = self.settings.borrow().appendfsync;
+            journal.commit(log, policy, entries.as_bytes(), &self.reactor, &self.counters);
+        }
+        entries.clear();
+    }
+
+    /// Lets woken tasks run; `true` if all of them have come to rest.
+    async fn run_tasks(&self) -> bool {
+        for _ in 0..ROUNDS_MAX {
+            let before = self.reactor.activity();
+            executor::yield_now().await;
+            if self.reactor.activity() == before {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read_clocks(&self) {
+        self.now.set(Now { unix_us: clock::unix_us() });
+        self.last_moment.set(Moment::now());
+        self.counters().ticks.add(1);
+    }
+
+    fn sleep(&self, is_quiet: bool, is_congested: bool) {
+        let may_sleep = is_quiet && self.mailbox.prepare_to_sleep(&self.shared.switchboard);
+        let longest = if is_congested { RETRY_AFTER } else { SLEEP_MAX };
+        let deadline = self.last_moment.get().after(longest);
+        self.counters().sleeps.add(u64::from(may_sleep));
+        self.reactor
+            .enter(may_sleep, deadline)
+            .expect("the ring works as long as the process lives");
+        if may_sleep {
+            self.mailbox.wake_up(&self.shared.switchboard);
+        }
+    }
+
+    // ---- messages
+
+    fn handle(self: &Rc<Self>, from: usize, message: Message) {
+        match message {
+            Message::Batch(mut batch) => {
+                self.run_batch(&mut batch);
+                self.mailbox.post(from, Message::BatchDone(batch));
+            }
+            Message::BatchDone(batch) => {
+                if let Some(peer) = self.peer(batch.token) {
+                    peer.batch_done(batch);
+                }
+            }
+            Message::Connection(connection) => self.adopt(*connection),
+            Message::Ask { ticket, question } => {
+                let answer = Box::new(self.answer(*question));
+                self.mailbox.post(from, Message::Answer { ticket, answer });
+            }
+            Message::Answer { ticket, answer } => self.asks.borrow_mut().answered(ticket, answer),
+            Message::Deliver(delivery) => self.deliver(&delivery),
+            Message::Served { token, reply } => {
+                if let Some(peer) = self.peer(token) {
+                    peer.unblock(Unblocked::Served(reply));
+                }
+            }
+            Message::Tell(notice) => self.heed(*notice),
+        }
+    }
+
+    /// Sends a message to a core; to this one, it is handled at once.
+    pub fn post(self: &Rc<Self>, core: usize, message: Message) {
+        if core == self.id {
+            self.handle(core, message);
+        } else {
+            self.mailbox.post(core, message);
+        }
+    }
+
+    /// Asks a core and waits for its answer; this core answers at once.
+    pub async fn ask(&self, core: usize, question: Question) -> Answer {
+        if core == self.id {
+            return self.answer(question);
+        }
+        let ticket = self.asks.borrow_mut().open();
+        self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
+        poll_fn(|cx| {
+            self.reactor.note_activity();
+            self.asks.borrow_mut().poll(ticket, cx.waker())
+        })
+        .await
+    }
+
+    /// Asks every core, in parallel; the answers come in the order of the cores.
+    pub async fn ask_all(&self, mut question: impl FnMut(usize) -> Question) -> Vec<Answer> {
+        let cores = 0..self.shared.shard_count();
+        let asks: Vec<_> = cores.map(|core| self.start_ask(core, question(core))).collect();
+        let mut answers = Vec::with_capacity(asks.len());
+        for ask in asks {
+            answers.push(ask.await);
+        }
+        answers
+    }
+
+    /// Asks a core now; the future returned waits for the answer.
+    pub fn start_ask(&self, core: usize, question: Question) -> impl Future<Output = Answer> + '_ {
+        let started = if core == self.id {
+            Err(self.answer(question))
+        } else {
+            let ticket = self.asks.borrow_mut().open();
+            self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
+            Ok(ticket)
+        };
+        async move {
+            match started {
+                Err(answer) => answer,
+                Ok(ticket) => {
+                    poll_fn(|cx| {
+                        self.reactor.note_activity();
+                        self.asks.borrow_mut().poll(ticket, cx.waker())
+                    })
+                    .await
+                }
+            }
+        }
+    }
+
+    fn heed(&self, notice: Notice) {
+        match notice {
+            Notice::Monitor(line) => self.send_to_monitors(&line),
+            Notice::Unpaused => {}
+            Notice::Shutdown => self.is_stopping.set(true),
+            Notice::Events(..) => {}
+        }
+    }
+
+    // ---- running commands
+
+    /// The moment of this tick.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now.get()
+    }
+
+    /// This core's copy of the settings.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// Takes over new settings.
+    pub fn set_settings(&self, settings: Arc<Settings>) {
+        *self.settings.borrow_mut() = settings;
+    }
+
+    /// This core's counters.
+    #[must_use]
+    pub fn counters(&self) -> &CoreCounters {
+        &self.counters
+    }
+
+    /// Runs a command of this core's shard; returns how it ended and how many microseconds it took.
+    pub fn run_here(
+        &self,
+        command: &Registered,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> (Outcome, u64) {
+        let Kind::Shard(shard_command) = command.kind else {
+            unreachable!("only commands of a shard are run on one")
+        };
+        let call =
+            Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
+        let outcome = self.shard.borrow_mut().execute(self.now.get(), &call, reply);
+        (outcome, self.account(command, outcome))
+    }
+
+    /// Counts a command that has just ended; returns its microseconds.
+    pub fn account(&self, command: &Registered, outcome: Outcome) -> u64 {
+        let moment = Moment::now();
+        let ns = moment.ns_since(self.last_moment.replace(moment));
+        let counters = self.shared.command_statistics[self.id].command(command.id);
+        counters.calls.add(1);
+        counters.ns.add(ns);
+        if outcome == Outcome::Failed {
+            counters.failed.add(1);
+            self.counters.error_replies.increment();
+        }
+        ns / 1000
+    }
+
+    /// Measures the next command from now on.
+    pub fn restart_stopwatch(&self) {
+        self.last_moment.set(Moment::now());
+    }
+
+    /// A random number below `bound`, which is not 0.
+    #[must_use]
+    pub fn random_below(&self, bound: usize) -> usize {
+        self.rng.borrow_mut().below(bound)
+    }
+
+    /// Sets this core's statistics to zero.
+    pub fn reset_statistics(&self) {
+        self.shared.command_statistics[self.id].reset();
+        self.shard.borrow_mut().reset_stats();
+    }
+
+    /// Until when CLIENT PAUSE holds back a command with these flags; `None` if it does not.
+    #[must_use]
+    pub fn paused_until(&self, flags: Flags) -> Option<Moment> {
+        let until_ms = self.shared.paused_until_ms.load(Ordering::Acquire);
+        if until_ms == 0 || !self.is_paused(flags) {
+            return None;
+        }
+        let wait_ms = until_ms - clock::unix_us() / 1000;
+        // Looked at again after a while: CLIENT UNPAUSE or another CLIENT PAUSE may change it.
+        let wait_ms = wait_ms.min(PAUSE_LOOK_MS);
+        (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
+    }
+
+    /// Whether CLIENT PAUSE holds back commands with these flags.
+    #[must_use]
+    pub fn is_paused(&self, flags: Flags) -> bool {
+        let until_ms = self.shared.paused_until_ms.load(Ordering::Relaxed);
+        if until_ms == 0 || until_ms <= self.now().unix_ms() {
+            return false;
+        }
+        let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);
+        let is_about_clients = flags.contains(Flags::ADMIN) || flags.contains(Flags::NO_AUTH);
+        match self.shared.is_pausing_writes_only.load(Ordering::Relaxed) {
+            true => is_write,
+            false => !is_about_clients,
+        }
+    }
+
+    fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
+        let slow_after_us = self.slow_after_us();
+        let caller = Caller { resp: batch.resp, client: batch.client };
+        let mut replies = std::mem::take(&mut batch.replies);
+        for index in 0..batch.len() {
+            let (id, db, argv) = batch.call(index);
+            let command = self.shared.registry.get(id);
+            let us = match command.kind {
+                Kind::Shard(_) => self.run_here(command, db, argv, caller, &mut replies).1,
+                Kind::Server(_) => {
+                    self.publish_here(command, argv, caller, &mut replies);
+                    self.account(command, Outcome::Replied)
+                }
+            };
+            batch.reply_ends.push(replies.len() as u32);
+            if us >= slow_after_us {
+                batch.slow.push((index as u32, us));
+            }
+        }
+        batch.replies = replies;
+        self.counters.hops_received.add(batch.len() as u64);
+    }
+
+    /// From how many microseconds on a command is slow; `u64::MAX` if none is.
+    #[must_use]
+    pub fn slow_after_us(&self) -> u64 {
+        u64::try_from(self.settings.borrow().slowlog_log_slower_than_us).unwrap_or(u64::MAX)
+    }
+
+    /// Publishes on a channel of this core: PUBLISH or SPUBLISH.
+    pub fn publish_here(
+        self: &Rc<Self>,
+        command: &Registered,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) {
+        let (Some(channel), Some(payload)) = (argv.get(1), argv.get(2)) else {
+            unreachable!("the arity was checked")
+        };
+        let Kind::Server(ServerCommand { run: ServerRun::Publish(topic), .. }) = command.kind
+        else {
+            unreachable!("only PUBLISH and SPUBLISH publish")
+        };
+        let receiver_count = self.publish(*topic, channel, payload);
+        Writer::new(reply, caller.resp).integer(receiver_count as i64);
+    }
+
+    /// Publishes on a channel of this core; returns the number of receivers.
+    pub fn publish(self: &Rc<Self>, topic: Topic, channel: &[u8], payload: &[u8]) -> u64 {
+        let (receiver_count, delivery) = self.pubsub.borrow().publish(topic, channel, payload);
+        if let Some((cores, delivery)) = delivery {
+            for core in cores {
+                self.post(core, Message::Deliver(delivery.clone()));
+            }
+        }
+        receiver_count
+    }
+
+    fn deliver(&self, delivery: &Delivery) {
+        let mut message_count = 0;
+        self.pubsub.borrow().deliver(delivery, |peer, frame| {
+            message_count += 1;
+            self.push_message(peer, frame);
+        });
+        self.counters().pubsub_messages.add(message_count);
+    }
+
+    /// Sends a message, encoded for RESP2, to a connection of this core.
+    fn push_message(&self, peer: &Peer, frame: &[u8]) {
+        let first = crate::pubsub::first_byte(peer.resp.get());
+        if peer.is_subscribing.get() {
+            let mut held = peer.held.borrow_mut();
+            held.push(first);
+            held.extend_from_slice(&frame[1..]);
+            return;
+        }
+        self.reactor.send_copy(peer.key, &[first]);
+        let unsent_len = self.reactor.send_copy(peer.key, &frame[1..]);
+        self.counters().net_output_bytes.add(frame.len() as u64);
+        connection::output::check_limit(self, peer, unsent_len);
+    }
+
+    /// Orders a connection of this core to close.
+    pub fn close_peer(&self, peer: &Peer, close: Close) {
+        peer.order_close(close);
+        self.reactor.wake_receiver(peer.key);
+    }
+
+    fn send_to_monitors(&self, line: &[u8]) {
+        let peers = self.peers.borrow();
+        let monitors = peers
+            .iter()
+            .flatten()
+            .filter(|peer| peer.client.has_flag(crate::clients::ClientFlags::MONITOR));
+        for peer in monitors {
+            let unsent_len = self.reactor.send_copy(peer.key, line);
+            connection::output::check_limit(self, peer, unsent_len);
+        }
+    }
+
+    /// What writes did in this tick: served clients, keyspace events, journal.
+    fn dispatch_effects(self: &Rc<Self>) {
+        let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
+        for served in served {
+            let token = SocketKey::from_token(served.id.token);
+            let message = Message::Served { token, reply: served.reply };
+            self.post(usize::from(served.id.core), message);
+        }
+    }
+
+    /// Expires keys and frees memory, a little in every tick.
+    fn keep_house(&self) {
+        let now = self.now();
+        if let Some(log) = &self.shared.log {
+            log.keep_clock(now.unix_us);
+        }
+        if now.unix_us < self.next_upkeep_us.get() {
+            return;
+        }
+        let mut shard = self.shard.borrow_mut();
+        let is_expiring = self.is_expiring.get() && shard.expire_cycle(now, EXPIRE_BUDGET);
+        let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
+        let period = if has_more { UPKEEP_BUSY_US } else { UPKEEP_PERIOD_US };
+        self.next_upkeep_us.set(now.unix_us + period);
+        let stats = shard.stats(now);
+        drop(shard);
+        self.counters.keyspace_hits.set(stats.hits);
+        self.counters.keyspace_misses.set(stats.misses);
+        self.counters.expired_keys.set(stats.expired);
+        let (keys, expires) = stats.databases.iter().fold((0, 0), |(keys, expires), db| {
+            (keys + db.keys as u64, expires + db.expires as u64)
+        });
+        self.counters.keys.set(keys);
+        self.counters.keys_with_expiry.set(expires);
+        let connections = self.shared.connection_counts[self.id].load(Ordering::Relaxed);
+        self.counters.connections_open.set(connections as u64);
+        self.reactor.resume_listening();
+    }
+
+    // ---- connections
+
+    fn take_connections(self: &Rc<Self>) {
+        for accepted in self.reactor.take_accepted() {
+            let counts = &self.shared.connection_counts;
+            let loads = counts.iter().map(|count| count.load(Ordering::Relaxed));
+            let core = loads.enumerate().min_by_key(|(core, load)| (*load, *core != self.id));
+            let core = core.map_or(self.id, |(core, _)| core);
+            counts[core].fetch_add(1, Ordering::Relaxed);
+            self.counters().connections_received.add(1);
+            let is_unix = self.shared.is_unix_listener(accepted.listener);
+            let connection = NewConnection { fd: accepted.fd, is_unix };
+            self.post(core, Message::Connection(Box::new(connection)));
+        }
+    }
+
+    /// Accepts on every listening socket of the server.
+    ///
+    /// # Panics
+    /// If the process is out of descriptors.
+    pub fn start_listening(&self) {
+        for listener in &self.shared.listeners {
+            let copy = listener.try_clone().expect("a few descriptors are left at the start");
+            self.reactor.listen(copy);
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, connection: NewConnection) {
+        if let Some(connection) = connection::Connection::open(self.clone(), connection) {
+            executor::spawn(connection.serve());
+        }
+    }
+
+    /// Enters a connection in this core's table.
+    pub fn add_peer(&self, peer: Rc<Peer>) {
+        let mut peers = self.peers.borrow_mut();
+        let index = peer.key.index();
+        if peers.len() <= index {
+            peers.resize(index + 1, None);
+        }
+        peers[index] = Some(peer);
+    }
+
+    /// Removes a connection from this core's table.
+    pub fn remove_peer(&self, key: SocketKey) {
+        if self.peer(key).is_some() {
+            self.peers.borrow_mut()[key.index()] = None;
+        }
+    }
+
+    /// The connection of this core with this key.
+    #[must_use]
+    pub fn peer(&self, key: SocketKey) -> Option<Rc<Peer>> {
+        let peers = self.peers.borrow();
+        let peer = peers.get(key.index())?.as_ref()?;
+        (peer.key == key).then(|| peer.clone())
+    }
+
+    /// All connections of this core.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Rc<Peer>> {
+        self.peers.borrow().iter().flatten().cloned().collect()
+    }
+
+    // ---- memory that is used again
+
+    /// An empty batch.
+    #[must_use]
+    pub fn spare_batch(&self) -> Box<Batch> {
+        self.spare_batches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back a batch.
+    pub fn recycle_batch(&self, mut batch: Box<Batch>) {
+        let mut spare = self.spare_batches.borrow_mut();
+        if spare.len() < SPARE_COUNT_MAX {
+            batch.reset();
+            spare.push(batch);
+        }
+    }
+
+    /// An empty exchange.
+    #[must_use]
+    pub fn spare_exchange(&self) -> Box<Exchange> {
+        let spare = self.spare_exchanges.borrow_mut().pop();
+        spare.unwrap_or_else(|| Box::new(Exchange::new(self.shared.shard_count())))
+    }
+
+    /// An empty list of spans.
+    #[must_use]
+    pub fn spare_spans(&self) -> Vec<Span> {
+        self.spare_spans.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back a list of spans.
+    pub fn recycle_spans(&self, mut spans: Vec<Span>) {
+        let mut spare = self.spare_spans.borrow_mut();
+        if spare.len() < SPARE_COUNT_MAX && spans.capacity() <= SPARE_SPANS_MAX {
+            spans.clear();
+            spare.push(spans);
+        }
+    }
+
+    /// Takes back an exchange, which is empty.
+    pub fn recycle_exchange(&self, exchange: Box<Exchange>) {
+        let mut spare = self.spare_exchanges.borrow_mut();
+        if spare.len() < SPARE_COUNT_MAX {
+            spare.push(exchange);
+        }
+    }
+}
+
+/// Who a command runs for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// Protocol version of its reply.
+    pub resp: protocol::reply::Resp,
+    /// The client.
+    pub client: ClientFacts,
+}
+
+impl Asks {
+    fn open(&mut self) -> u32 {
+        let ticket = self.next_ticket;
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.waiting.insert(ticket, Ask::Waiting(None));
+        ticket
+    }
+
+    fn answered(&mut self, ticket: u32, answer: Box<Answer>) {
+        let former = self.waiting.insert(ticket, Ask::Answered(answer));
+        if let Some(Ask::Waiting(Some(waker))) = former {
+            waker.wake();
+        }
+    }
+
+    fn poll(&mut self, ticket: u32, waker: &Waker) -> Poll<Answer> {
+        match self.waiting.remove(&ticket) {
+            Some(Ask::Answered(answer)) => Poll::Ready(*answer),
+            _ => {
+                self.waiting.insert(ticket, Ask::Waiting(Some(waker.clone())));
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The gates: the only place where a request is refused, in the order Redis refuses (processCommand): does it exist,
+//! arity, authentication, subscriber mode; then the router says where it runs.
+//!
+//! Path: `connection::run` -> here -> `router`.
+
+use crate::connection::Session;
+use crate::core::Core;
+use crate::registry::Registered;
+use crate::router::{self, Route};
+use protocol::command::Flags;
+use protocol::request::Argv;
+use std::borrow::Cow;
+
+/// What becomes of a request.
+pub enum Step<'a> {
+    /// It is refused with this error.
+    Refuse(Cow<'static, [u8]>),
+    /// It runs here, at once: its keys lie on this core's shard.
+    Here(&'a Registered),
+    /// It publishes on a channel of this core.
+    PublishHere(&'a Registered),
+    /// It runs at this shard, whole.
+    Away(&'a Registered, usize),
+    /// It runs once the replies before it are complete.
+    Defer(&'a Registered),
+}
+
+/// Bytes of an unknown command's arguments that its error shows.
+const SHOWN_LEN_MAX: usize = 128;
+
+/// Decides about one request.
+pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'a> {
+    let name = argv.get(0).unwrap_or_default();
+    let Some(command) = core.shared.registry.find(name) else {
+        return Step::Refuse(Cow::Owned(unknown_command(name, argv)));
+    };
+    let mut spec = command.spec;
+    if !spec.subcommands.is_empty() && argv.len() > 1 {
+        let word = argv.get(1).unwrap_or_default();
+        match spec.subcommand(word) {
+            Some(subcommand) => spec = subcommand,
+            None => return refuse(core, command, unknown_subcommand(command, word)),
+        }
+    }
+    if !spec.accepts(argv.len()) {
+        let name = full_name(command, spec.name);
+        let text = format!("ERR wrong number of arguments for '{name}' command");
+        return refuse(core, command, text.into_bytes());
+    }
+    if !session.is_authenticated && !spec.flags.contains(Flags::NO_AUTH) {
+        return refuse(core, command, b"NOAUTH Authentication required.".to_vec());
+    }
+    if spec.flags.contains(Flags::WRITE)
+        && let Some(log) = core.shared.log.as_ref().filter(|log| log.is_failed())
+    {
+        let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
+        return refuse(core, command, text.into_bytes());
+    }
+    if session.is_in_pubsub_mode() && !is_allowed_while_subscribed(spec.name) {
+        let name = full_name(command, spec.name);
+        let text = format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
+             in this context"
+        );
+        return refuse(core, command, text.into_bytes());
+    }
+    if core.is_paused(spec.flags) || core.shared.is_monitored() {
+        return Step::Defer(command);
+    }
+    match router::route(core, command, argv) {
+        Route::Shard(shard) if shard == core.id => Step::Here(command),
+        Route::Owner(shard) if shard == core.id => Step::PublishHere(command),
+        Route::Shard(shard) | Route::Owner(shard) => Step::Away(command, shard),
+        Route::Several | Route::Server => Step::Defer(command),
+    }
+}
+
+fn refuse<'a>(core: &Core, command: &Registered, text: Vec<u8>) -> Step<'a> {
+    core.shared.command_statistics[core.id].command(command.id).rejected.increment();
+    Step::Refuse(Cow::Owned(text))
+}
+
+/// `get`, or `client|list` for a subcommand.
+#[must_use]
+pub fn full_name(command: &Registered, name: &str) -> String {
+    match command.spec.name == name && !command.spec.subcommands.iter().any(|s| s.name == name) {
+        true => name.to_owned(),
+        false => format!("{}|{name}", command.spec.name),
+    }
+}
+
+fn is_allowed_while_subscribed(name: &str) -> bool {
+    matches!(
+        name,
+        "ping"
+            | "quit"
+            | "reset"
+            | "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+    )
+}
+
+/// `ERR unknown command 'x', with args beginning with: 'a' 'b' `, as Redis words it.
+fn unknown_command(name: &[u8], argv: Argv<'_>) -> Vec<u8> {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(&name[..name.len().min(SHOWN_LEN_MAX)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut shown_len = 0;
+    for arg in argv.iter().skip(1) {
+        if shown_len >= SHOWN_LEN_MAX {
+            break;
+        }
+        let shown = &arg[..arg.len().min(SHOWN_LEN_MAX - shown_len)];
+        text.push(b'\'');
+        text.extend_from_slice(shown);
+        text.extend_from_slice(b"' ");
+        shown_len += shown.len() + 3;
+    }
+    text
+}
+
+fn unknown_subcommand(command: &Registered, word: &[u8]) -> Vec<u8> {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend_from_slice(&word[..word.len().min(SHOWN_LEN_MAX)]);
+    let upper = command.spec.name.to_ascii_uppercase();
+    text.extend_from_slice(format!("'. Try {upper} HELP.").as_bytes());
+    text
+}

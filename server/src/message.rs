@@ -1,0 +1,153 @@
+//! Everything one core may say to another: a closed set, so that this page shows all that crosses cores.
+
+use crate::batch::Batch;
+use crate::pubsub::{Delivery, Topic};
+use crate::runtime::reactor::SocketKey;
+use protocol::reply::Resp;
+use protocol::request::ArgvBuf;
+use shard::call::ClientFacts;
+use shard::commands::{Command, KeyWrite, Piece};
+use shard::waiters::Waiter;
+use shard::{CommandError, Now};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// One message.
+pub enum Message {
+    /// Commands of one connection for this core's shard.
+    Batch(Box<Batch>),
+    /// The same, answered.
+    BatchDone(Box<Batch>),
+    /// A connection that another core has accepted.
+    Connection(Box<NewConnection>),
+    /// A question; the answer goes back under `ticket`.
+    Ask {
+        /// Number of the question at the core that asks.
+        ticket: u32,
+        /// What is asked.
+        question: Box<Question>,
+    },
+    /// The answer to question `ticket`.
+    Answer {
+        /// Number of the question at the core that asked.
+        ticket: u32,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+    /// A published message for the subscribers of this core.
+    Deliver(Arc<Delivery>),
+    /// A blocked client of this core has been served.
+    Served {
+        /// Its connection.
+        token: SocketKey,
+        /// Its reply.
+        reply: Vec<u8>,
+    },
+    /// A change that every core makes to its own state; nobody waits for it.
+    Tell(Box<Notice>),
+}
+
+/// A connection on its way to the core that will own it.
+#[derive(Debug)]
+pub struct NewConnection {
+    /// The connected socket.
+    pub fd: OwnedFd,
+    /// Whether it came over a Unix socket.
+    pub is_unix: bool,
+}
+
+/// One command with arguments of its own, for another core's shard.
+#[derive(Clone, Debug)]
+pub struct OwnedCall {
+    /// The row of the command table.
+    pub command: &'static Command,
+    /// The request.
+    pub argv: ArgvBuf,
+    /// Database.
+    pub db: u16,
+    /// Protocol version of the client.
+    pub resp: Resp,
+    /// The client.
+    pub client: ClientFacts,
+}
+
+/// What a core asks another.
+#[derive(Debug)]
+pub enum Question {
+    /// Run a command whose keys all lie there (or its part of a command over several shards).
+    Run(OwnedCall),
+    /// Read the pieces of these keys (indices into argv).
+    Pieces(OwnedCall, Vec<usize>),
+    /// Write these keys.
+    Apply(OwnedCall, Vec<KeyWrite>),
+    /// Try to serve from one key (an index into argv).
+    TryServe(OwnedCall, usize),
+    /// Let a client wait for these keys (indices into argv).
+    Wait(Waiter, Vec<usize>),
+    /// Forget a client that waits for these keys.
+    Forget(Waiter, Vec<usize>),
+    /// Change subscriptions of the asking core; see `pubsub`.
+    Subscribe(crate::pubsub::Change),
+    /// Something about the core itself; see `commands`.
+    Core(CoreQuestion),
+}
+
+/// Questions about a core rather than about keys.
+#[derive(Debug)]
+pub enum CoreQuestion {
+    /// Take over new settings.
+    Settings(Arc<ops::config::Settings>),
+    /// How many keys are in this database.
+    KeyCount(u16),
+    /// Channels with subscribers that match the pattern.
+    Channels(Topic, Option<Vec<u8>>),
+    /// Subscribers of each of these channels.
+    SubscriberCounts(Topic, Vec<Vec<u8>>),
+    /// Close the connection.
+    CloseClient(SocketKey),
+    /// Unblock the connection, with a timeout or an error.
+    UnblockClient {
+        /// The connection.
+        token: SocketKey,
+        /// Whether it gets the UNBLOCKED error instead of its timeout reply.
+        is_error: bool,
+    },
+    /// Sleep, as DEBUG SLEEP does.
+    Sleep(std::time::Duration),
+    /// Switch the active expiry cycle, as DEBUG SET-ACTIVE-EXPIRE does.
+    SetActiveExpire(bool),
+    /// Reset the statistics of this core.
+    ResetStatistics,
+    /// Bring the append-only segment to the disk and close its epoch.
+    CloseJournal,
+}
+
+/// What a core answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// An encoded reply.
+    Reply(Vec<u8>),
+    /// The pieces asked for.
+    Pieces(Result<Vec<Piece>, CommandError>),
+    /// Whether it was done, or there was such a thing.
+    Done(bool),
+    /// A number.
+    Count(u64),
+    /// One number per thing asked for.
+    Counts(Vec<u64>),
+    /// Names.
+    Names(Vec<Vec<u8>>),
+}
+
+/// A change that every core makes to its own state.
+#[derive(Debug)]
+pub enum Notice {
+    /// A line for the clients that MONITOR.
+    Monitor(Vec<u8>),
+    /// Clients are no longer paused.
+    Unpaused,
+    /// The server is shutting down: close everything.
+    Shutdown,
+    /// Keyspace events that happened at this moment.
+    Events(Now, Vec<shard::effects::KeyEvent>),
+}

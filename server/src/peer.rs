@@ -1,0 +1,128 @@
+//! What the rest of a core knows of one of its connections: the mail it waits for, and orders to close.
+//!
+//! Owner: the core of the connection; shared between the connection's task and the core's driver on one thread.
+
+use crate::batch::Batch;
+use crate::clients::Client;
+use crate::runtime::reactor::SocketKey;
+use protocol::reply::Resp;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// One connection as its core sees it.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its socket.
+    pub key: SocketKey,
+    /// Its row in the client registry.
+    pub client: Arc<Client>,
+    /// Its protocol version, for messages that others send it.
+    pub resp: Cell<Resp>,
+    /// Batches that have come back.
+    batches: RefCell<Vec<Box<Batch>>>,
+    /// Batches that are still away.
+    pub away_count: Cell<u32>,
+    /// How its blocking command ended.
+    pub unblocked: RefCell<Option<Unblocked>>,
+    /// Messages that arrived while a subscription was being made; they go out behind its confirmation.
+    pub held: RefCell<Vec<u8>>,
+    /// Whether messages are held.
+    pub is_subscribing: Cell<bool>,
+    /// Why the connection is to be closed.
+    pub close: Cell<Option<Close>>,
+    /// When the soft output limit was first exceeded, in milliseconds since 1970; 0 if it is not.
+    pub over_soft_limit_since_ms: Cell<i64>,
+    /// The task, while it waits for any of this.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// How a blocking command ended.
+#[derive(Debug)]
+pub enum Unblocked {
+    /// It was served; the reply.
+    Served(Vec<u8>),
+    /// CLIENT UNBLOCK: as if its time were over.
+    TimedOut,
+    /// CLIENT UNBLOCK … ERROR.
+    Error,
+}
+
+/// Why a connection is closed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// At once: CLIENT KILL, limits, time-outs.
+    Now,
+    /// Once its replies are sent: QUIT, shutdown.
+    AfterReplies,
+}
+
+impl Peer {
+    /// A connection that waits for nothing.
+    #[must_use]
+    pub fn new(key: SocketKey, client: Arc<Client>) -> Self {
+        Peer {
+            key,
+            client,
+            resp: Cell::new(Resp::V2),
+            batches: RefCell::default(),
+            away_count: Cell::new(0),
+            unblocked: RefCell::default(),
+            held: RefCell::default(),
+            is_subscribing: Cell::new(false),
+            close: Cell::new(None),
+            over_soft_limit_since_ms: Cell::new(0),
+            waker: RefCell::default(),
+        }
+    }
+
+    /// A batch has come back.
+    pub fn batch_done(&self, batch: Box<Batch>) {
+        self.batches.borrow_mut().push(batch);
+        self.away_count.set(self.away_count.get() - 1);
+        if self.away_count.get() == 0 {
+            self.wake();
+        }
+    }
+
+    /// The batches that have come back.
+    #[must_use]
+    pub fn take_batches(&self) -> Vec<Box<Batch>> {
+        self.batches.take()
+    }
+
+    /// Orders the connection to close.
+    pub fn order_close(&self, close: Close) {
+        if self.close.get() != Some(Close::Now) {
+            self.close.set(Some(close));
+        }
+        self.wake();
+    }
+
+    /// The blocking command has ended.
+    pub fn unblock(&self, how: Unblocked) {
+        *self.unblocked.borrow_mut() = Some(how);
+        self.wake();
+    }
+
+    /// Waits until `ready` gives something; it is asked whenever anything here changes.
+    pub fn poll_until<T>(
+        &self,
+        cx: &Context<'_>,
+        ready: impl FnOnce(&Peer) -> Option<T>,
+    ) -> Poll<T> {
+        match ready(self) {
+            Some(value) => Poll::Ready(value),
+            None => {
+                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The clocks. The only place that reads one; everybody else is handed the time.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Microseconds since 1970, from the wall clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is where time enters")]
+pub fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A moment on the clock that never goes back, in nanoseconds since some fixed moment of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    ns: u64,
+}
+
+impl Moment {
+    /// The present moment. Cost: about 25 ns.
+    #[must_use]
+    pub fn now() -> Moment {
+        Moment { ns: PROCESS_START.elapsed().as_nanos() as u64 }
+    }
+
+    /// Nanoseconds from `earlier` to this moment; 0 if it is later.
+    #[must_use]
+    pub fn ns_since(self, earlier: Moment) -> u64 {
+        self.ns.saturating_sub(earlier.ns)
+    }
+
+    /// This moment and `duration` more.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Moment {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Moment { ns: self.ns.saturating_add(ns) }
+    }
+
+    /// How long until this moment from `now` on; zero if it has passed.
+    #[must_use]
+    pub fn until(self, now: Moment) -> Duration {
+        Duration::from_nanos(self.ns.saturating_sub(now.ns))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where time enters")]
+static PROCESS_START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);

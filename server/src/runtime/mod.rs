@@ -1,0 +1,16 @@
+//! The seam to kernel, clock and executor. Nothing outside this folder knows glommio, io_uring or a system call;
+//! everybody else sees async functions and plain data, so the runtime can be replaced, and simulated.
+//!
+//! Reading order: [`executor`] (one pinned thread per core), [`reactor`] (what a core waits for: sockets, timers,
+//! wakes), `ring` (io_uring itself), [`socket`], [`timer`], [`clock`], [`affinity`] and [`probe`] (what this machine
+//! allows).
+
+pub mod affinity;
+mod buffers;
+pub mod clock;
+pub mod executor;
+pub mod probe;
+pub mod reactor;
+mod ring;
+pub mod socket;
+pub mod timer;

@@ -1,0 +1,162 @@
+//! What all cores and the ops thread share. Everything here is read-only, atomic, or locked only on rare paths.
+
+use crate::clients::Client;
+use crate::clients::Clients;
+use crate::journal::Log;
+use crate::mailbox::Switchboard;
+use crate::registry::Registry;
+use crate::statistics::CommandStatistics;
+use ops::config::Config;
+use ops::metrics::{CoreTotals, Metrics};
+use ops::slowlog::{SlowCommand, SlowLog};
+use shard::Now;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
+
+/// Shared by all cores of one server.
+pub struct Shared {
+    /// How cores wake each other.
+    pub switchboard: Switchboard,
+    /// Commands by name.
+    pub registry: Registry,
+    /// All connections.
+    pub clients: Clients,
+    config: Mutex<Config>,
+    /// Counters of each core, and what Prometheus sees of them.
+    pub metrics: Arc<Metrics>,
+    /// Counters of each command on each core.
+    pub command_statistics: Vec<CommandStatistics>,
+    /// What CONFIG RESETSTAT has set back to zero.
+    pub totals_at_reset: Mutex<CoreTotals>,
+    /// SLOWLOG.
+    pub slow_log: SlowLog,
+    /// Listening sockets, each accepted on by every core; the Unix socket is the last.
+    pub listeners: Vec<OwnedFd>,
+    /// Path of the Unix socket.
+    pub unix_path: Option<Arc<str>>,
+    /// Whether the configuration names addresses to listen on, which ends protected mode.
+    pub is_bind_given: bool,
+    /// Connections of each core, those on their way included: what decides which core gets the next one.
+    pub connection_counts: Vec<AtomicUsize>,
+    /// Clients that MONITOR.
+    pub monitor_count: AtomicUsize,
+    /// When CLIENT PAUSE ends, in milliseconds since 1970; 0 if nobody is paused.
+    pub paused_until_ms: AtomicI64,
+    /// Whether CLIENT PAUSE stops only writes.
+    pub is_pausing_writes_only: AtomicBool,
+    /// Run id: 40 hexadecimal digits, new at every start.
+    pub run_id: String,
+    /// When the server started, in microseconds since 1970.
+    pub started_at_us: i64,
+    /// TCP port the server listens on; 0 if on none.
+    pub port: u16,
+    /// The append-only file, if there is one.
+    pub log: Option<Log>,
+    /// Where the cores meet when all have stopped writing.
+    pub stop_barrier: Barrier,
+}
+
+impl Shared {
+    /// Assembles what is shared. `config` has been read, `listeners` are bound, and nothing runs yet.
+    #[must_use]
+    pub fn new(
+        switchboard: Switchboard,
+        registry: Registry,
+        config: Config,
+        metrics: Arc<Metrics>,
+        listening: Listening,
+        identity: Identity,
+        log: Option<Log>,
+    ) -> Shared {
+        let core_count = switchboard.core_count();
+        let command_count = registry.all().len();
+        let is_bind_given = config.is_given("bind");
+        Shared {
+            switchboard,
+            registry,
+            clients: Clients::default(),
+            config: Mutex::new(config),
+            metrics,
+            command_statistics: (0..core_count)
+                .map(|_| CommandStatistics::new(command_count))
+                .collect(),
+            totals_at_reset: Mutex::default(),
+            slow_log: SlowLog::new(),
+            listeners: listening.sockets,
+            unix_path: listening.unix_path,
+            is_bind_given,
+            connection_counts: (0..core_count).map(|_| AtomicUsize::new(0)).collect(),
+            monitor_count: AtomicUsize::new(0),
+            paused_until_ms: AtomicI64::new(0),
+            is_pausing_writes_only: AtomicBool::new(false),
+            run_id: identity.run_id,
+            started_at_us: identity.started_at_us,
+            port: listening.port,
+            log,
+            stop_barrier: Barrier::new(core_count),
+        }
+    }
+
+    /// The configuration, locked. Cores read their own copy of the settings instead.
+    pub fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().expect("nothing panics while it holds the configuration")
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shard_count(&self) -> usize {
+        self.connection_counts.len()
+    }
+
+    /// The shard of a hash slot: contiguous ranges of slots, as even as can be.
+    #[must_use]
+    pub fn shard_of_slot(&self, slot: u16) -> usize {
+        usize::from(slot) * self.shard_count() / usize::from(protocol::slot::SLOT_COUNT)
+    }
+
+    /// Whether listener `number` is the Unix socket.
+    #[must_use]
+    pub fn is_unix_listener(&self, number: usize) -> bool {
+        self.unix_path.is_some() && number + 1 == self.listeners.len()
+    }
+
+    /// Whether somebody watches all commands.
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        self.monitor_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Enters a slow command in SLOWLOG.
+    pub fn log_slow(&self, now: Now, args: &[&[u8]], us: u64, client: &Client, max_len: u64) {
+        let names = client.names.lock().expect("nothing panics while it holds the names");
+        let command = SlowCommand {
+            unix_time_s: (now.unix_us / 1_000_000) as u64,
+            duration_us: us,
+            args,
+            client_address: &client.address(),
+            client_name: &names.name,
+        };
+        self.slow_log.push(command, max_len);
+    }
+}
+
+/// Sockets that are bound and listening.
+#[derive(Debug)]
+pub struct Listening {
+    /// The sockets; the Unix socket is the last.
+    pub sockets: Vec<OwnedFd>,
+    /// Path of the Unix socket, if there is one.
+    pub unix_path: Option<Arc<str>>,
+    /// TCP port; 0 if there is none.
+    pub port: u16,
+}
+
+/// What distinguishes this run of the server from others.
+#[derive(Debug)]
+pub struct Identity {
+    /// 40 hexadecimal digits.
+    pub run_id: String,
+    /// In microseconds since 1970.
+    pub started_at_us: i64,
+}

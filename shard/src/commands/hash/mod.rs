@@ -1,0 +1,5 @@
+//! Commands on hashes.
+
+pub mod counter;
+pub mod field;
+pub mod iterate;

@@ -1,0 +1,7 @@
+//! Commands on lists.
+
+pub mod blocking;
+pub mod edit;
+pub mod index;
+pub mod pop;
+pub mod push;

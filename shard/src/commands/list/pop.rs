@@ -1,0 +1,219 @@
+//! Commands that take elements from an end of a list: LPOP RPOP.
+//!
+//! Path: `shard::Shard::execute` -> here -> `types::list`. `blocking` takes elements with the functions here.
+
+use crate::args::Args;
+use crate::commands::check::check;
+use crate::commands::{Command, Run};
+use crate::context::WriteContext;
+use crate::effects::Written;
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::types::list::{End, List, ListLimit};
+use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
+use protocol::reply::Writer;
+use std::borrow::Cow;
+
+/// Rows of this topic.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        spec: CommandSpec {
+            arity: -2,
+            flags: Flags::of(&[Flags::FAST, Flags::WRITE]),
+            categories: Categories::LIST,
+            keys: &[KeySpec::first(KeyFlags::of(&[
+                KeyFlags::RW,
+                KeyFlags::ACCESS,
+                KeyFlags::DELETE,
+            ]))],
+            docs: &LPOP,
+            ..CommandSpec::new("lpop", Group::List)
+        },
+        run: Run::Write(lpop),
+    },
+    Command {
+        spec: CommandSpec {
+            arity: -2,
+            flags: Flags::of(&[Flags::FAST, Flags::WRITE]),
+            categories: Categories::LIST,
+            keys: &[KeySpec::first(KeyFlags::of(&[
+                KeyFlags::RW,
+                KeyFlags::ACCESS,
+                KeyFlags::DELETE,
+            ]))],
+            docs: &RPOP,
+            ..CommandSpec::new("rpop", Group::List)
+        },
+        run: Run::Write(rpop),
+    },
+];
+const _: () = check(COMMANDS);
+
+/// Takes from the head. Reply: an element, or an array if a count is given. Journal: verbatim.
+fn lpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Writer<'_>,
+) -> Result<Written, CommandError> {
+    pop(ctx, args, reply, End::Left)
+}
+
+/// Takes from the tail, the last element first. Reply and journal as [`lpop`].
+fn rpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Writer<'_>,
+) -> Result<Written, CommandError> {
+    pop(ctx, args, reply, End::Right)
+}
+
+fn pop(
+    ctx: &mut WriteContext<'_>,
+    mut args: Args<'_>,
+    reply: &mut Writer<'_>,
+    end: End,
+) -> Result<Written, CommandError> {
+    let key = args.key()?;
+    if args.remaining() > 1 {
+        let name = if end == End::Left { "lpop" } else { "rpop" };
+        return Err(CommandError::WrongArity(Cow::Borrowed(name)));
+    }
+    let count = match args.is_empty() {
+        true => None,
+        false => Some(args.count()?),
+    };
+    match (ctx.get_mut::<List>(key)?, count) {
+        (None, None) => reply.null(),
+        (None, Some(_)) => reply.null_array(),
+        (Some(_), Some(0)) => reply.array(0),
+        (Some(list), None) => {
+            reply_with_end(list, end, reply);
+            return remove_at(ctx, key, end, 1);
+        }
+        (Some(list), Some(count)) => {
+            let range = list.range_at(end, count);
+            reply.array(range.len());
+            match end {
+                End::Left => list.range(range).for_each(|element| reply.bulk(element)),
+                End::Right => list.range(range).rev().for_each(|element| reply.bulk(element)),
+            }
+            return remove_at(ctx, key, end, count);
+        }
+    }
+    Ok(Written::unchanged())
+}
+
+/// Replies with the element at one end.
+pub(super) fn reply_with_end(list: &List, end: End, reply: &mut Writer<'_>) {
+    let element = list.range(list.range_at(end, 1)).next();
+    reply.bulk(element.expect("a list that is stored has elements"));
+}
+
+/// Removes `count` elements at one end of a list that exists, and the key with the last of them.
+pub(super) fn remove_at(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    end: End,
+    count: usize,
+) -> Result<Written, CommandError> {
+    let limit = ListLimit::from(ctx.options);
+    let Some(list) = ctx.get_mut::<List>(key)? else { return Ok(Written::unchanged()) };
+    list.remove(list.range_at(end, count));
+    list.settle(limit);
+    let is_emptied = list.is_empty();
+    ctx.changed(key, if end == End::Left { Event::LPOP } else { Event::RPOP });
+    if is_emptied {
+        ctx.remove_emptied(key);
+    }
+    Ok(Written::reported())
+}
+
+const LPOP: Docs = Docs {
+    summary: "Removes elements at the head of a list and returns them.",
+    since: "1.0.0",
+    complexity: "O(n), n elements taken",
+    arguments: &[Argument::key("key"), Argument::integer("count").optional().since("6.2.0")],
+    examples: &[
+        "> RPUSH queue a b c d\n(integer) 4\n> LPOP queue\n\"a\"\n> LPOP queue 2\n1) \"b\"\n2) \"c\"",
+    ],
+    ..Docs::NONE
+};
+
+const RPOP: Docs = Docs {
+    summary: "Removes elements at the tail of a list and returns them.",
+    since: "1.0.0",
+    complexity: "O(n), n elements taken",
+    arguments: &[Argument::key("key"), Argument::integer("count").optional().since("6.2.0")],
+    examples: &[
+        "> RPUSH queue a b c d\n(integer) 4\n> RPOP queue\n\"d\"\n> RPOP queue 2\n1) \"c\"\n2) \"b\"",
+    ],
+    ..Docs::NONE
+};
+
+#[cfg(test)]
+mod tests {
+    use crate::options::Options;
+    use crate::testing::{check, check_with, options};
+
+    #[test]
+    fn a_count_makes_the_reply_an_array() {
+        for list_max_listpack_size in [1, -2] {
+            check_with(
+                Options { list_max_listpack_size, ..options() },
+                r#"
+                > RPUSH q a b c d e
+                (integer) 5
+                > LPOP q 0
+                (empty array)
+                > LPOP q 1
+                1) "a"
+                > RPOP q 2
+                1) "e"
+                2) "d"
+                > RPOP q 9223372036854775807
+                1) "c"
+                2) "b"
+                > RPOP q
+                (nil)
+                > RPOP q 0
+                (nil)
+                ~ journal
+                RPUSH q a b c d e
+                LPOP q 1
+                RPOP q 2
+                RPOP q 9223372036854775807
+                ~ events
+                rpush q
+                lpop q
+                rpop q
+                rpop q
+                del q
+            "#,
+            );
+        }
+    }
+
+    #[test]
+    fn a_count_is_not_negative() {
+        check(
+            r#"
+            > LPOP none -1
+            (error) ERR value is out of range, must be positive
+            > RPOP none many
+            (error) ERR value is out of range, must be positive
+            > LPOP none 1 2
+            (error) ERR wrong number of arguments for 'lpop' command
+            > RPOP none 1 2
+            (error) ERR wrong number of arguments for 'rpop' command
+            > SET s v
+            OK
+            > LPOP s -1
+            (error) ERR value is out of range, must be positive
+            > LPOP s 0
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            > RPOP s
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+        "#,
+        );
+    }
+}

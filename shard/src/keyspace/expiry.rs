@@ -1,0 +1,122 @@
+//! The active expiry cycle: finds entries whose time has come although nobody asks for them.
+//!
+//! It goes round all databases, segment by segment. A segment knows a lower bound of its soonest expiry, so one with
+//! nothing due costs one comparison, and one that is looked at has something due or learns its true bound. Unlike
+//! Redis's cycle it does not sample: one round finds everything that was due when it passed.
+//!
+//! Expiry on access is in `context`: every lookup treats an entry whose time has come as missing.
+
+use crate::call::Now;
+use crate::keyspace::Keyspace;
+use crate::keyspace::table::Slot;
+
+/// Where the cycle goes on.
+#[derive(Debug, Default)]
+pub(crate) struct ExpiryCycle {
+    db: u16,
+    segment: usize,
+}
+
+impl ExpiryCycle {
+    /// Takes out what is due, hands it on, and stops at the end of the round or after about `budget` steps (a segment
+    /// passed or an entry looked at). Says whether the round is unfinished.
+    pub(crate) fn run(
+        &mut self,
+        keyspace: &mut Keyspace,
+        now: Now,
+        budget: usize,
+        mut taken: impl FnMut(u16, Slot),
+    ) -> bool {
+        let now_ms = now.unix_ms();
+        let mut step_count = 0;
+        while usize::from(self.db) < keyspace.database_count() {
+            let table = keyspace.database_mut(self.db).table_mut();
+            while table.expiring_count() > 0 && self.segment < table.segment_count() {
+                if step_count >= budget {
+                    return true;
+                }
+                step_count += 1;
+                if table.soonest_ms(self.segment) <= now_ms {
+                    step_count += table.segment_slots(self.segment).len();
+                    for slot in table.take_due(self.segment, now_ms) {
+                        taken(self.db, slot);
+                    }
+                }
+                self.segment += 1;
+            }
+            self.db += 1;
+            self.segment = 0;
+        }
+        self.db = 0;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::entry::Entry;
+    use crate::types::string::Str;
+    use crate::value::Value;
+    use ahash::RandomState;
+
+    fn keyspace(count: i64) -> Keyspace {
+        let mut keyspace = Keyspace::new(2, RandomState::with_seeds(1, 2, 3, 4));
+        for number in 0..count {
+            let entry = Entry::expiring(Value::String(Str::Int(number)), number);
+            keyspace.database_mut(1).insert(format!("k{number}").as_bytes(), entry);
+        }
+        keyspace
+    }
+
+    fn at_ms(unix_ms: i64) -> Now {
+        Now { unix_us: unix_ms * 1000 }
+    }
+
+    #[test]
+    fn one_round_takes_all_that_is_due_and_nothing_else() {
+        let mut keyspace = keyspace(10_000);
+        let mut cycle = ExpiryCycle::default();
+        let mut taken_count = 0;
+        let is_unfinished = cycle.run(&mut keyspace, at_ms(4_999), usize::MAX, |db, slot| {
+            assert_eq!(db, 1);
+            assert!(slot.entry.expire_at_ms().unwrap() <= 4_999);
+            taken_count += 1;
+        });
+        // Segments that merge meanwhile may carry a few entries to where the round has been.
+        assert!(!is_unfinished);
+        cycle.run(&mut keyspace, at_ms(4_999), usize::MAX, |_, _| taken_count += 1);
+        assert_eq!((taken_count, keyspace.database(1).len()), (5_000, 5_000));
+        keyspace.database(1).table().check_invariants();
+    }
+
+    #[test]
+    fn a_budget_cuts_a_round_into_pieces() {
+        let mut keyspace = keyspace(10_000);
+        let mut cycle = ExpiryCycle::default();
+        let (mut taken_count, mut piece_count) = (0, 0);
+        loop {
+            let before = taken_count;
+            let is_unfinished = cycle.run(&mut keyspace, at_ms(99_999), 500, |_, _| {
+                taken_count += 1;
+            });
+            assert!(taken_count - before < 1_000, "a piece is about as large as its budget");
+            piece_count += 1;
+            if !is_unfinished && keyspace.database(1).is_empty() {
+                break;
+            }
+        }
+        assert!(piece_count > 10);
+        assert_eq!(taken_count, 10_000);
+    }
+
+    #[test]
+    fn segments_with_nothing_due_are_passed_without_a_look() {
+        let mut keyspace = keyspace(10_000);
+        let mut cycle = ExpiryCycle::default();
+        let segment_count = keyspace.database(1).table().segment_count();
+        // One step per segment is enough for a whole round, since nothing is due.
+        assert!(!cycle.run(&mut keyspace, at_ms(-1), segment_count, |_, _| panic!("not due")));
+        assert!(cycle.run(&mut keyspace, at_ms(-1), segment_count - 1, |_, _| panic!("not due")));
+    }
+}

@@ -1,0 +1,197 @@
+//! Walking a database in hash order, a few entries at a time: SCAN, and sampling for RANDOMKEY.
+//!
+//! A cursor is a place in hash order ([`Position`]). Splitting and merging segments never changes that order, so an
+//! entry that is there from the first step to the last is met exactly once, whatever happens to others meanwhile. One
+//! that comes or goes on the way may be met or not. This is more than Redis promises: there it may be met twice.
+
+use crate::keyspace::Database;
+use crate::keyspace::entry::Entry;
+use crate::keyspace::table::{KeyHash, POSITION_BITS, Position, Slot};
+use crate::rng::Rng;
+
+/// How many bits a cursor has.
+pub const CURSOR_BITS: u32 = POSITION_BITS;
+/// How many segments a sample may look into before it takes the next key in hash order.
+const SAMPLE_TRIES_MAX: usize = 16;
+
+impl Database {
+    /// Hands at least `count` entries from `cursor` on to `found`, if there are so many, and returns where to go on;
+    /// 0 at the end. Entries at the same position come together, so now and then there are more than `count`.
+    ///
+    /// A cursor past the last position is the end. Cost: O(`count` + entries of one segment).
+    pub fn scan<'a>(
+        &'a self,
+        cursor: u64,
+        count: usize,
+        mut found: impl FnMut(&'a [u8], &'a Entry),
+    ) -> u64 {
+        let table = self.table();
+        let mut position: Position = cursor;
+        let mut left_count = count.max(1);
+        while position < 1 << POSITION_BITS {
+            let segment = table.segment_at(position);
+            let mut slots: Vec<(Position, &Slot)> = table
+                .segment_slots(segment)
+                .map(|slot| (table.hash(&slot.key).position(), slot))
+                .filter(|(at, _)| *at >= position)
+                .collect();
+            slots.sort_unstable_by_key(|(at, _)| *at);
+            for (index, (at, slot)) in slots.iter().enumerate() {
+                if index >= left_count && *at != slots[index - 1].0 {
+                    return *at;
+                }
+                found(&slot.key, &slot.entry);
+            }
+            left_count = left_count.saturating_sub(slots.len());
+            match table.position_after(segment) {
+                Some(after) if left_count == 0 => return after,
+                Some(after) => position = after,
+                None => break,
+            }
+        }
+        0
+    }
+
+    /// A key chosen at random, expired or not; `None` if there is none. Cost: O(entries of one segment).
+    ///
+    /// Keys are almost equally likely: a segment is chosen by its share of hash order, a key of it by lot.
+    pub fn sample(&self, rng: &mut Rng) -> Option<(&[u8], &Entry)> {
+        if self.is_empty() {
+            return None;
+        }
+        let table = self.table();
+        let mut position = 0;
+        for _ in 0..SAMPLE_TRIES_MAX {
+            position = KeyHash::from_random(rng.next_u64()).position();
+            let mut slots = table.segment_slots(table.segment_at(position));
+            if slots.len() > 0 {
+                let slot = slots.nth(rng.below(slots.len())).expect("below the length");
+                return Some((&slot.key, &slot.entry));
+            }
+        }
+        // Only a table that has just lost nearly all its keys has so many empty segments.
+        let mut sample = None;
+        for start in [position, 0] {
+            self.scan(start, 1, |key, entry| sample = sample.or(Some((key, entry))));
+            if sample.is_some() {
+                break;
+            }
+        }
+        sample
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::Keyspace;
+    use crate::types::string::Str;
+    use crate::value::Value;
+    use ahash::RandomState;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn keyspace() -> Keyspace {
+        Keyspace::new(1, RandomState::with_seeds(5, 6, 7, 8))
+    }
+
+    fn put(keyspace: &mut Keyspace, key: &str) {
+        let entry = Entry::new(Value::String(Str::Int(1)));
+        keyspace.database_mut(0).insert(key.as_bytes(), entry);
+    }
+
+    #[test]
+    fn a_scan_of_a_still_database_meets_each_key_once_in_steps_of_about_count() {
+        let mut keyspace = keyspace();
+        for number in 0..3_000 {
+            put(&mut keyspace, &format!("k{number}"));
+        }
+        for count in [1, 10, 500, 10_000] {
+            let (mut cursor, mut seen) = (0, BTreeSet::new());
+            loop {
+                let mut step_count = 0;
+                cursor = keyspace.database(0).scan(cursor, count, |key, _| {
+                    assert!(seen.insert(key.to_vec()), "met twice");
+                    step_count += 1;
+                });
+                assert!(step_count <= count + 1);
+                if cursor == 0 {
+                    break;
+                }
+                assert!(step_count >= count);
+            }
+            assert_eq!(seen.len(), 3_000);
+        }
+    }
+
+    #[test]
+    fn whatever_comes_and_goes_a_key_that_stays_is_met_exactly_once() {
+        for seed in 0..20 {
+            println!("seed {seed}");
+            let mut rng = Rng::new(seed);
+            let mut keyspace = keyspace();
+            let stay_count = 1 + rng.below(400);
+            for number in 0..stay_count {
+                put(&mut keyspace, &format!("stay{number}"));
+            }
+            let (mut cursor, mut seen) = (0, BTreeMap::<Vec<u8>, usize>::new());
+            let mut is_growing = true;
+            loop {
+                let count = 1 + rng.below(20);
+                cursor = keyspace.database(0).scan(cursor, count, |key, _| {
+                    *seen.entry(key.to_vec()).or_default() += 1;
+                });
+                if cursor == 0 {
+                    break;
+                }
+                is_growing ^= rng.below(8) == 0;
+                for _ in 0..rng.below(600) {
+                    let key = format!("pass{}", rng.below(6_000));
+                    if is_growing {
+                        put(&mut keyspace, &key);
+                    } else {
+                        keyspace.database_mut(0).remove(key.as_bytes());
+                    }
+                }
+            }
+            for number in 0..stay_count {
+                let key = format!("stay{number}").into_bytes();
+                assert_eq!(seen.get(&key), Some(&1), "seed {seed}, key {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_cursor_is_a_place_to_go_on_from() {
+        let mut keyspace = keyspace();
+        put(&mut keyspace, "a");
+        for cursor in [1, 1 << 39, (1 << 40) - 1, 1 << 40, u64::MAX] {
+            keyspace.database(0).scan(cursor, 10, |_, _| {});
+        }
+        assert_eq!(keyspace.database(0).scan(1 << 40, 10, |_, _| panic!("behind the end")), 0);
+    }
+
+    #[test]
+    fn every_key_is_sampled_about_as_often() {
+        let mut keyspace = keyspace();
+        let mut rng = Rng::new(3);
+        assert!(keyspace.database(0).sample(&mut rng).is_none());
+        for number in 0..1_000 {
+            put(&mut keyspace, &format!("k{number}"));
+        }
+        let mut counts = BTreeMap::<Vec<u8>, usize>::new();
+        for _ in 0..100_000 {
+            let (key, _) = keyspace.database(0).sample(&mut rng).unwrap();
+            *counts.entry(key.to_vec()).or_default() += 1;
+        }
+        assert_eq!(counts.len(), 1_000);
+        assert!(counts.values().all(|count| (40..200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_lone_key_is_found() {
+        let mut keyspace = keyspace();
+        put(&mut keyspace, "only");
+        let mut rng = Rng::new(1);
+        assert_eq!(keyspace.database(0).sample(&mut rng).unwrap().0, b"only");
+    }
+}

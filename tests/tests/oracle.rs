@@ -1,0 +1,54 @@
+//! Rialto sends the same bytes as a real Redis: for every dialogue, and for random commands sent one by
+//! one and pipelined in pieces. What may differ is listed, with reasons, in `src/oracle.rs`.
+//!
+//! `ORACLE_SEED=n` repeats a run, `ORACLE_COMMANDS=n` makes it longer, `ORACLE_BIN` names the Redis.
+
+use blackbox::oracle::{self, Sending};
+use blackbox::rng;
+use blackbox::script::Script;
+use blackbox::server::Options;
+
+/// Commands of one random stream, unless `ORACLE_COMMANDS` says otherwise.
+const COMMANDS: usize = 20_000;
+
+#[test]
+fn dialogues_give_the_same_bytes() {
+    let (theirs, ours) = (Options::oracle(), Options::rialto().shards(4));
+    let failures: Vec<String> = Script::all()
+        .iter()
+        .flat_map(|script| oracle::compare_script(script, &theirs, &ours))
+        .collect();
+    assert!(failures.is_empty(), "{} differ:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn random_commands_give_the_same_bytes_one_by_one() {
+    compare(2, Sending::OneByOne, 4);
+}
+
+#[test]
+fn random_commands_give_the_same_bytes_pipelined() {
+    compare(2, Sending::Pipelined, 4);
+}
+
+#[test]
+fn random_commands_give_the_same_bytes_in_resp3() {
+    compare(3, Sending::Pipelined, 4);
+}
+
+#[test]
+fn random_commands_give_the_same_bytes_on_one_shard() {
+    compare(3, Sending::Pipelined, 1);
+}
+
+fn compare(protocol: u8, sending: Sending, shards: usize) {
+    let seed = rng::seed_from_env("ORACLE_SEED");
+    let count = std::env::var("ORACLE_COMMANDS")
+        .map_or(COMMANDS, |text| text.parse().expect("ORACLE_COMMANDS is a number"));
+    eprintln!("ORACLE_SEED={seed}");
+    let (theirs, ours) = (Options::oracle().start(), Options::rialto().shards(shards).start());
+    let compared = oracle::compare_stream((&theirs, &ours), (seed, count), (protocol, sending));
+    if let Err(difference) = compared {
+        panic!("{difference}\nORACLE_SEED={seed} repeats this");
+    }
+}
