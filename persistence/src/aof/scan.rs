@@ -359,3 +359,77 @@ fn find_synced_past(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aof::SegmentWriter;
+    use crate::disk::MemoryDisk;
+
+    fn segment() -> Segment {
+        Segment {
+            name: "s".to_owned(),
+            seq: 1,
+            generation: 1,
+            shard: 0,
+            shard_count: 2,
+            sealed_len: None,
+        }
+    }
+
+    fn scan(disk: &MemoryDisk) -> Scan {
+        Scan::new(Arc::new(disk.clone()), PathBuf::from("/aof"), segment())
+    }
+
+    fn writer(disk: &MemoryDisk) -> SegmentWriter {
+        let folder = std::path::Path::new("/aof");
+        SegmentWriter::create(disk, folder, segment(), Epoch::new(1), Epoch::ZERO).unwrap()
+    }
+
+    #[test]
+    fn a_cut_far_back_is_found_by_another_scan() {
+        let disk = MemoryDisk::with_folder("/aof");
+        let mut writer = writer(&disk);
+        let epoch_count = SPAN_COUNT_MAX as u64 + 100;
+        let mut ends = vec![writer.written()];
+        for epoch in 1..=epoch_count {
+            writer.append(Epoch::new(epoch), b"x").unwrap();
+            writer.close(Epoch::new(epoch)).unwrap();
+            ends.push(writer.written());
+        }
+        let scan = scan(&disk);
+        let scanned = scan.run().unwrap();
+        assert_eq!(scanned.closed, Epoch::new(epoch_count));
+        assert!(scanned.spans.len() <= SPAN_COUNT_MAX);
+        for last in [0, 1, 50, 99, 100, 101, epoch_count - 1, epoch_count] {
+            let cut = scan.cut(&scanned, Epoch::new(last)).unwrap();
+            assert_eq!(cut.kept_len, ends[usize::try_from(last).unwrap()], "after epoch {last}");
+            assert_eq!(cut.dropped_frames, epoch_count - last, "after epoch {last}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_closed_epoch_is_damage() {
+        let disk = MemoryDisk::with_folder("/aof");
+        let mut writer = writer(&disk);
+        writer.close(Epoch::new(5)).unwrap();
+        let offset = writer.written();
+        // No writer of ours does this; the bytes are as intact as any.
+        let place = Place { seq: 1, offset };
+        let header = Header {
+            kind: Kind::Commands { transaction: None },
+            epoch: Epoch::new(5),
+            synced: 0,
+            payload_len: 0,
+            payload_sum: 0,
+        };
+        let mut bytes = Vec::new();
+        header.encode(place, &mut bytes);
+        let path = std::path::Path::new("/aof/s");
+        let file = disk.open(path, crate::disk::Mode::Write).unwrap();
+        file.write_at(&bytes, offset).unwrap();
+        let damage = scan(&disk).run().unwrap().damage.unwrap();
+        assert_eq!(damage.offset, offset);
+        assert_eq!(damage.expected, "an epoch after 5, which is closed");
+    }
+}

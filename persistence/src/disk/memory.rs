@@ -102,8 +102,16 @@ impl Inode {
             (self.bytes.len().min(self.durable.len()), self.bytes.len().max(self.durable.len()));
         let len = short + usize::try_from(random()).expect("64-bit") % (long - short + 1);
         let mut bytes = vec![0; len];
+        // Most of the time nearly everything survives: that leaves more to go wrong than a file of holes.
+        let hole = usize::try_from(random()).expect("64-bit") % (len / PIECE_LEN + 1);
+        let loss = random() % 3;
         for (index, piece) in bytes.chunks_mut(PIECE_LEN).enumerate() {
-            let source = if random().is_multiple_of(2) { &self.bytes } else { &self.durable };
+            let is_lost = match loss {
+                0 => false,
+                1 => index == hole,
+                _ => random().is_multiple_of(2),
+            };
+            let source = if is_lost { &self.durable } else { &self.bytes };
             let start = (index * PIECE_LEN).min(source.len());
             let end = (start + piece.len()).min(source.len());
             piece[..end - start].copy_from_slice(&source[start..end]);
