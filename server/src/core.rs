@@ -7,6 +7,7 @@
 use crate::batch::Batch;
 use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::{self, Exchange};
+use crate::journal::Journal;
 use crate::mailbox::Mailbox;
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
 use crate::peer::{Close, Peer, Unblocked};
@@ -64,6 +65,7 @@ pub struct Core {
     pub shard: RefCell<Shard>,
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
+    journal: RefCell<Option<Journal>>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
     mailbox: Mailbox,
@@ -104,6 +106,7 @@ impl Core {
         reactor: Rc<Reactor>,
         mailbox: Mailbox,
         shard: Shard,
+        journal: Option<Journal>,
     ) -> Rc<Core> {
         let settings = Arc::new(shared.config().settings().clone());
         let counters = shared.metrics.core(id);
@@ -113,6 +116,7 @@ impl Core {
             shared,
             reactor,
             shard: RefCell::new(shard),
+            journal: RefCell::new(journal),
             pubsub: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
@@ -147,9 +151,36 @@ impl Core {
             is_quiet &= self.run_tasks().await;
             self.dispatch_effects();
             self.keep_house();
+            self.commit_journal();
             let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
             self.sleep(is_quiet, is_congested);
         }
+        self.stop();
+    }
+
+    /// Ends the core: its last entries, and once all cores have come so far, the end of its segment.
+    fn stop(&self) {
+        self.reactor.stop_listening();
+        self.commit_journal();
+        self.shared.stop_barrier.wait();
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            journal.seal(log, &self.reactor, &self.counters);
+        }
+    }
+
+    /// Writes what the shard did in this tick, before anything that depends on it leaves the core.
+    fn commit_journal(&self) {
+        let mut shard = self.shard.borrow_mut();
+        let entries = &mut shard.effects_mut().journal;
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            let policy = self.settings.borrow().appendfsync;
+            journal.commit(log, policy, entries.as_bytes(), &self.reactor, &self.counters);
+        }
+        entries.clear();
     }
 
     /// Lets woken tasks run; `true` if all of them have come to rest.
@@ -489,12 +520,14 @@ impl Core {
             let message = Message::Served { token, reply: served.reply };
             self.post(usize::from(served.id.core), message);
         }
-        self.shard.borrow_mut().effects_mut().journal.clear();
     }
 
     /// Expires keys and frees memory, a little in every tick.
     fn keep_house(&self) {
         let now = self.now();
+        if let Some(log) = &self.shared.log {
+            log.keep_clock(now.unix_us);
+        }
         if now.unix_us < self.next_upkeep_us.get() {
             return;
         }

@@ -103,6 +103,11 @@ impl Several<'_> {
         }
         // What stands from one key to the next goes with the key: the value of MSET, the field of a map.
         let step = keys.get(1).map_or(1, |(second, _)| second - first_index);
+        let last_index = keys.last().map_or(first_index, |(index, _)| *index);
+        if last_index + step != self.argv.len() {
+            // A value is missing: one shard says so, and none writes.
+            return self.at(first_shard, reply).await;
+        }
         let mut parts: BTreeMap<usize, (ArgvBuf, Vec<usize>)> = BTreeMap::new();
         for (order, (index, shard)) in keys.iter().enumerate() {
             let (argv, orders) = parts.entry(*shard).or_insert_with(|| {

@@ -13,6 +13,7 @@ use super::window::Window;
 use crate::AofError;
 use crate::disk::Disk;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -94,7 +95,12 @@ impl Scan {
 
     fn run_watching(&self, last: Option<Epoch>) -> Result<Scanned, AofError> {
         let limit = self.segment.sealed_len.unwrap_or(u64::MAX);
-        let mut window = Window::open(&*self.disk, &self.path(), 0, limit)?;
+        let mut window = match Window::open(&*self.disk, &self.path(), 0, limit) {
+            Err(AofError::Io { path, source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Err(AofError::FileMissing(path));
+            }
+            opened => opened?,
+        };
         let mut scanned = Scanned::new(self.segment.clone(), window.limit());
         scanned.watched = last.map(|last| (last, Cut::default()));
         let damage = loop {

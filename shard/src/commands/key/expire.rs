@@ -294,9 +294,9 @@ fn left_ms(at_ms: i64, now: Now) -> i64 {
     at_ms.saturating_sub(now.unix_ms()).max(0)
 }
 
-/// Rounded to the nearest second, as Redis does.
+/// Rounded to the nearest second, as Redis does, up to the largest time there is.
 fn in_seconds(ms: i64) -> i64 {
-    ms.saturating_add(500) / 1000
+    ms / 1000 + i64::from(ms % 1000 >= 500)
 }
 
 /// Takes the expiry of a key away. Reply: 1 if it had one. Journal: verbatim.
@@ -592,6 +592,8 @@ mod tests {
             (integer) 1
             > PEXPIRETIME k
             (integer) 9223372036854775807
+            > EXPIRETIME k
+            (integer) 9223372036854776
             > TTL k
             (integer) 9223370336854776
         "#,
