@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 const CLIENT_COUNT: usize = 4;
-const STEP_COUNT: usize = 70;
+const STEP_COUNT: usize = 100;
 /// Lives of the server in one history; the last one ends with a clean shutdown.
 const LIFE_COUNT: usize = 4;
 const SEED_COUNT: u64 = 20;
@@ -185,10 +185,13 @@ impl Server<'_> {
         let core = rng.below(self.cores.len());
         self.now_ms += rng.next() % 300;
         match rng.below(12) {
-            0..3 => self.begin_tick(core, rng),
-            3..6 => self.finish_tick(core),
-            6 | 7 => drop(self.clock.advance_if_dirty()),
-            8 => self.close_idle(core),
+            0..4 => self.begin_tick(core, rng),
+            4..8 => self.finish_tick(core),
+            // Seldom, so that causes and effects gather in one epoch.
+            8 => match rng.one_in(3) {
+                true => drop(self.clock.advance_if_dirty()),
+                false => self.close_idle(core),
+            },
             9 => self.sync(core, rng),
             10 if rng.one_in(4) => self.make_sick(rng),
             _ => self.repair(core, rng),
