@@ -1,5 +1,6 @@
 //! What this core answers when another core, or it itself, asks ([`Question`]).
 
+use crate::clients::ClientFlags;
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
@@ -41,8 +42,9 @@ impl Core {
                 self.shard.borrow_mut().forget_waiter(&waiter, &key_indices);
                 Answer::Done(true)
             }
-            Question::Subscribe(change) => {
-                self.pubsub.borrow_mut().apply(change);
+            Question::Subscribe(changes) => {
+                let mut pubsub = self.pubsub.borrow_mut();
+                changes.into_iter().for_each(|change| pubsub.apply(change));
                 Answer::Done(true)
             }
             Question::Core(question) => self.answer_about_core(question),
@@ -67,19 +69,21 @@ impl Core {
                 Answer::Counts(counts.collect())
             }
             CoreQuestion::CloseClient(token) => match self.peer(token) {
-                Some(peer) => {
+                Some(peer) if peer.close.get() != Some(Close::Now) => {
                     self.close_peer(&peer, Close::Now);
+                    // From now on nobody sees it, though its task takes a moment to end.
+                    self.shared.clients.remove(peer.client.id);
                     Answer::Done(true)
                 }
-                None => Answer::Done(false),
+                _ => Answer::Done(false),
             },
             CoreQuestion::UnblockClient { token, is_error } => match self.peer(token) {
-                Some(peer) => {
+                Some(peer) if peer.client.has_flag(ClientFlags::BLOCKED) => {
                     let how = if is_error { Unblocked::Error } else { Unblocked::TimedOut };
                     peer.unblock(how);
                     Answer::Done(true)
                 }
-                None => Answer::Done(false),
+                _ => Answer::Done(false),
             },
             CoreQuestion::Sleep(duration) => {
                 std::thread::sleep(duration);

@@ -6,7 +6,7 @@
 
 use crate::batch::Batch;
 use crate::commands::{ServerCommand, ServerRun};
-use crate::connection::{self, Ahead, Exchange};
+use crate::connection::{self, Ahead, Exchange, Session};
 use crate::journal::Journal;
 use crate::mailbox::Mailbox;
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
@@ -40,8 +40,6 @@ use std::time::Duration;
 const ROUNDS_MAX: usize = 4;
 /// Longest sleep: the core looks at its clock-driven work at least this often.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
-/// How often a paused command looks whether it may go on.
-const PAUSE_LOOK_MS: i64 = 20;
 /// How soon a core tries again when another core's mailbox is full.
 const RETRY_AFTER: Duration = Duration::from_micros(100);
 /// How often a core expires keys and frees memory: normally, and while there is more to do. Microseconds.
@@ -80,6 +78,8 @@ pub struct Core {
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
     next_upkeep_us: Cell<i64>,
+    /// When [`Core::tend_connections`] is due again, in microseconds since 1970.
+    next_tending_us: Cell<i64>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -130,6 +130,7 @@ impl Core {
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
+            next_tending_us: Cell::new(0),
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -303,7 +304,7 @@ impl Core {
     fn heed(&self, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
-            Notice::Unpaused => {}
+            Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Shutdown => self.is_stopping.set(true),
             Notice::Events(..) => {}
         }
@@ -343,6 +344,12 @@ impl Core {
     /// Takes over new settings.
     pub fn set_settings(&self, settings: Arc<Settings>) {
         *self.settings.borrow_mut() = settings;
+    }
+
+    /// Whether this client must give a password before it may do anything else.
+    #[must_use]
+    pub fn needs_login(&self, session: &Session) -> bool {
+        !session.is_authenticated && !self.settings.borrow().requirepass.is_empty()
     }
 
     /// This core's counters.
@@ -408,8 +415,6 @@ impl Core {
             return None;
         }
         let wait_ms = until_ms - clock::unix_us() / 1000;
-        // Looked at again after a while: CLIENT UNPAUSE or another CLIENT PAUSE may change it.
-        let wait_ms = wait_ms.min(PAUSE_LOOK_MS);
         (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
     }
 
@@ -421,11 +426,7 @@ impl Core {
             return false;
         }
         let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);
-        let is_about_clients = flags.contains(Flags::ADMIN) || flags.contains(Flags::NO_AUTH);
-        match self.shared.is_pausing_writes_only.load(Ordering::Relaxed) {
-            true => is_write,
-            false => !is_about_clients,
-        }
+        is_write || !self.shared.is_pausing_writes_only.load(Ordering::Relaxed)
     }
 
     fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
@@ -484,36 +485,36 @@ impl Core {
 
     /// Publishes on a channel of this core; returns the number of receivers.
     pub fn publish(self: &Rc<Self>, topic: Topic, channel: &[u8], payload: &[u8]) -> u64 {
-        let (receiver_count, delivery) = self.pubsub.borrow().publish(topic, channel, payload);
-        if let Some((cores, delivery)) = delivery {
-            for core in cores {
-                self.post(core, Message::Deliver(delivery.clone()));
-            }
+        let published = self.pubsub.borrow().publish(topic, channel, payload);
+        let Some(published) = published else { return 0 };
+        for core in published.cores {
+            self.post(core, Message::Deliver(published.delivery.clone()));
         }
-        receiver_count
+        published.receiver_count
     }
 
     fn deliver(&self, delivery: &Delivery) {
         let mut message_count = 0;
         self.pubsub.borrow().deliver(delivery, |peer, frame| {
             message_count += 1;
-            self.push_message(peer, frame);
+            self.push(peer, frame.bytes(peer.resp.get()));
         });
         self.counters().pubsub_messages.add(message_count);
     }
 
-    /// Sends a message, encoded for RESP2, to a connection of this core.
-    fn push_message(&self, peer: &Peer, frame: &[u8]) {
-        let first = crate::pubsub::first_byte(peer.resp.get());
-        if peer.is_subscribing.get() {
-            let mut held = peer.held.borrow_mut();
-            held.push(first);
-            held.extend_from_slice(&frame[1..]);
+    /// Sends a message to a connection of this core, behind the replies that it is making.
+    pub fn push(&self, peer: &Peer, message: &[u8]) {
+        if peer.close.get() == Some(Close::Now) {
             return;
         }
-        self.reactor.send_copy(peer.key, &[first]);
-        let unsent_len = self.reactor.send_copy(peer.key, &frame[1..]);
-        self.counters().net_output_bytes.add(frame.len() as u64);
+        let unsent_len = if peer.is_busy.get() {
+            let mut held = peer.held.borrow_mut();
+            held.extend_from_slice(message);
+            held.len() + self.reactor.unsent_len(peer.key)
+        } else {
+            self.counters().net_output_bytes.add(message.len() as u64);
+            self.reactor.send_copy(peer.key, message)
+        };
         connection::output::check_limit(self, peer, unsent_len);
     }
 
@@ -551,11 +552,17 @@ impl Core {
         if let Some(log) = &self.shared.log {
             log.keep_clock(now.unix_us);
         }
+        if now.unix_us >= self.next_tending_us.get() {
+            self.tend_connections();
+            self.next_tending_us.set(now.unix_us + connection::upkeep::PERIOD_US);
+        }
         if now.unix_us < self.next_upkeep_us.get() {
             return;
         }
         let mut shard = self.shard.borrow_mut();
-        let is_expiring = self.is_expiring.get() && shard.expire_cycle(now, EXPIRE_BUDGET);
+        // CLIENT PAUSE holds back every change, also that of expiry.
+        let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
+        let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
         let period = if has_more { UPKEEP_BUSY_US } else { UPKEEP_PERIOD_US };
         self.next_upkeep_us.set(now.unix_us + period);

@@ -87,7 +87,7 @@ pub enum Question {
     /// Forget a client that waits for these keys.
     Forget(Waiter, Vec<usize>),
     /// Change subscriptions of the asking core; see `pubsub`.
-    Subscribe(crate::pubsub::Change),
+    Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
     Core(CoreQuestion),
 }

@@ -3,7 +3,9 @@
 //! A row is like that of `shard::commands`; its function runs on the core of the connection once the replies before
 //! it are complete, and may ask other cores ([`ServerRun::Later`]).
 
+pub mod client;
 pub mod connection;
+mod help;
 pub mod pubsub;
 
 use crate::connection::Connection;
@@ -41,4 +43,4 @@ pub enum ServerRun {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[ServerCommand]] = &[connection::COMMANDS, pubsub::COMMANDS];
+pub const TABLES: &[&[ServerCommand]] = &[client::COMMANDS, connection::COMMANDS, pubsub::COMMANDS];

@@ -11,20 +11,23 @@ mod exchange;
 mod open;
 pub mod output;
 pub mod session;
+pub(crate) mod upkeep;
 
 pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
 pub use session::{ReplyMode, Session};
 
+use crate::commands::NowFn;
 use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
-use crate::registry::CommandId;
+use crate::registry::{CommandId, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
 use protocol::reply::Writer;
 use protocol::request::{Argv, ArgvBuf, Parser};
 use shard::Outcome;
+use shard::args::Args;
 use shard::call::ClientFacts;
 use shard::keyspace::WARM_MAX;
 use smallvec::SmallVec;
@@ -72,6 +75,7 @@ impl Connection {
     /// The connection's life.
     pub async fn serve(mut self) {
         while let Some(chunk) = self.next_chunk().await {
+            self.peer.is_busy.set(true);
             self.core.counters().reads.add(1);
             self.core.counters().net_input_bytes.add(chunk.len() as u64);
             self.note_active();
@@ -89,6 +93,7 @@ impl Connection {
                 self.process_query().await;
             }
             self.flush();
+            self.peer.is_busy.set(false);
             self.check_query_limit();
             if self.peer.close.get().is_some() {
                 break;
@@ -202,13 +207,13 @@ impl Connection {
     fn limits(&self) -> Limits {
         Limits {
             bulk_len_max: self.core.settings_ref().proto_max_bulk_len_bytes as usize,
-            is_unauthenticated: !self.session.is_authenticated,
+            is_unauthenticated: self.core.needs_login(&self.session),
         }
     }
 
     /// How many requests may be parsed before the first of them runs: one, if it may change the rules for the next.
     fn ahead_max(&self) -> usize {
-        if self.session.is_authenticated { WARM_MAX } else { 1 }
+        if self.core.needs_login(&self.session) { 1 } else { WARM_MAX }
     }
 
     /// Runs one request, sends it away, or says that it must be deferred.
@@ -218,10 +223,11 @@ impl Connection {
             Step::Refuse(text) => {
                 self.reply(|writer| writer.error(&text));
                 core.counters().error_replies.increment();
+                self.session.command_ended();
                 None
             }
             Step::Here(command) => {
-                self.note_command(command.id);
+                self.note_command(command, argv);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
                 let replies = match &mut self.exchange {
@@ -234,10 +240,11 @@ impl Connection {
                 if us >= core.slow_after_us() {
                     self.log_slow(argv, us);
                 }
+                self.session.command_ended();
                 None
             }
             Step::PublishHere(command) => {
-                self.note_command(command.id);
+                self.note_command(command, argv);
                 let start = self.reply_position();
                 let caller = self.caller();
                 let replies = match &mut self.exchange {
@@ -247,18 +254,42 @@ impl Connection {
                 core.publish_here(command, argv, caller, replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
+                self.session.command_ended();
+                None
+            }
+            Step::Now(command, run) if self.exchange.is_none() => {
+                self.note_command(command, argv);
+                let outcome = self.run_now(run, argv);
+                let us = core.account(command, outcome);
+                if us >= core.slow_after_us() {
+                    self.log_slow(argv, us);
+                }
+                self.session.command_ended();
                 None
             }
             Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
-                self.note_command(command.id);
+                self.note_command(command, argv);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
                 None
             }
-            Step::Away(command, _) | Step::Defer(command) => {
-                self.note_command(command.id);
+            Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
+                self.note_command(command, argv);
                 Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+            }
+        }
+    }
+
+    /// Runs a command about this connection alone; its error takes the place of what it has written.
+    fn run_now(&mut self, run: NowFn, argv: Argv<'_>) -> Outcome {
+        let start = self.replies.len();
+        match run(self, Args::new(argv)) {
+            Ok(()) => Outcome::Replied,
+            Err(error) => {
+                self.replies.truncate(start);
+                self.reply(|writer| writer.error(&error.as_bytes()));
+                Outcome::Failed
             }
         }
     }
@@ -299,11 +330,23 @@ impl Connection {
         self.reply_written(start);
     }
 
+    /// Writes a push message of this core's own, which the client gets whatever replies it wants.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        debug_assert!(self.exchange.is_none(), "pushes are written by deferred commands");
+        write(&mut Writer::new(&mut self.replies, self.session.resp));
+    }
+
+    /// Puts the messages that others have pushed behind the replies, which are complete.
+    pub(crate) fn release_held(&mut self) {
+        self.replies.append(&mut self.peer.held.borrow_mut());
+    }
+
     fn reply_position(&self) -> usize {
         self.exchange.as_ref().map_or(self.replies.len(), |exchange| exchange.late.len())
     }
 
     /// Called behind every reply of this core: takes it back if the client wants none, and notes its place.
+    /// [`Session::command_ended`] follows once the command is over.
     fn reply_written(&mut self, start: usize) {
         let is_wanted = self.session.wants_reply();
         match &mut self.exchange {
@@ -318,8 +361,10 @@ impl Connection {
         }
     }
 
-    /// Hands the replies to the socket; they go out at the end of the tick.
+    /// Hands the replies, which are complete, to the socket, and the messages that have waited behind them; they go
+    /// out at the end of the tick.
     pub(crate) fn flush(&mut self) {
+        self.release_held();
         if self.replies.is_empty() {
             return;
         }
@@ -340,10 +385,18 @@ impl Connection {
         Caller { resp: self.session.resp, client }
     }
 
-    fn note_command(&self, id: CommandId) {
+    fn note_command(&self, command: &Registered, argv: Argv<'_>) {
         let client = &self.peer.client;
-        client.last_command.store(id.0, Ordering::Relaxed);
-        client.last_subcommand.store(u16::MAX, Ordering::Relaxed);
+        client.last_command.store(command.id.0, Ordering::Relaxed);
+        let subcommands = command.spec.subcommands;
+        let subcommand = match (subcommands, argv.get(1)) {
+            ([], _) | (_, None) => None,
+            (_, Some(word)) => {
+                subcommands.iter().position(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
+            }
+        };
+        let subcommand = subcommand.map_or(u16::MAX, |index| index as u16);
+        client.last_subcommand.store(subcommand, Ordering::Relaxed);
         self.core.counters().commands_processed.add(1);
     }
 
@@ -351,6 +404,8 @@ impl Connection {
         let client = &self.peer.client;
         client.active_at_ms.store(self.core.now().unix_ms(), Ordering::Relaxed);
         client.query_len.store(self.query.len(), Ordering::Relaxed);
+        client.query_capacity.store(self.query.capacity(), Ordering::Relaxed);
+        client.output_len.store(self.core.reactor.unsent_len(self.peer.key), Ordering::Relaxed);
     }
 
     fn check_query_limit(&self) {
