@@ -6,7 +6,7 @@
 
 use crate::batch::Batch;
 use crate::commands::{ServerCommand, ServerRun};
-use crate::connection::{self, Exchange};
+use crate::connection::{self, Ahead, Exchange};
 use crate::journal::Journal;
 use crate::mailbox::Mailbox;
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
@@ -21,8 +21,10 @@ use ops::config::Settings;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::reply::Writer;
-use protocol::request::{Argv, Span};
+use protocol::request::Argv;
+use protocol::slot::slot_of;
 use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome, Shard};
 use std::cell::{Cell, RefCell};
@@ -50,8 +52,6 @@ const EXPIRE_BUDGET: usize = 2_000;
 const FREE_BUDGET: usize = 2_000;
 /// Spare batches and exchanges a core keeps.
 const SPARE_COUNT_MAX: usize = 64;
-/// Spans a spare list may hold.
-const SPARE_SPANS_MAX: usize = 4096;
 
 /// One core. Everything in it belongs to its thread, apart from [`Shared`].
 pub struct Core {
@@ -73,7 +73,7 @@ pub struct Core {
     asks: RefCell<Asks>,
     spare_batches: RefCell<Vec<Box<Batch>>>,
     spare_exchanges: RefCell<Vec<Box<Exchange>>>,
-    spare_spans: RefCell<Vec<Vec<Span>>>,
+    spare_ahead: RefCell<Option<Ahead>>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
     /// When the last command ended: what the next one's duration is measured from.
@@ -125,7 +125,7 @@ impl Core {
             asks: RefCell::default(),
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),
-            spare_spans: RefCell::default(),
+            spare_ahead: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             last_moment: Cell::new(Moment::now()),
@@ -323,6 +323,23 @@ impl Core {
         self.settings.borrow().clone()
     }
 
+    /// This core's settings, to look at without holding on to them.
+    pub fn settings_ref(&self) -> std::cell::Ref<'_, Arc<Settings>> {
+        self.settings.borrow()
+    }
+
+    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
+    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
+        let shard = self.shard.borrow();
+        let database = shard.keyspace().database(db);
+        if self.shared.shard_count() == 1 {
+            database.warm(keys);
+        } else {
+            let is_here = |key: &&[u8]| self.shared.shard_of_slot(slot_of(key)) == self.id;
+            database.warm(keys.filter(is_here));
+        }
+    }
+
     /// Takes over new settings.
     pub fn set_settings(&self, settings: Arc<Settings>) {
         *self.settings.borrow_mut() = settings;
@@ -416,6 +433,12 @@ impl Core {
         let caller = Caller { resp: batch.resp, client: batch.client };
         let mut replies = std::mem::take(&mut batch.replies);
         for index in 0..batch.len() {
+            if index % WARM_MAX == 0 && batch.len() > 1 {
+                let next = index..batch.len().min(index + WARM_MAX);
+                let db = batch.call(index).1;
+                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                self.shard.borrow().keyspace().database(db).warm(keys);
+            }
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
             let us = match command.kind {
@@ -639,18 +662,16 @@ impl Core {
         spare.unwrap_or_else(|| Box::new(Exchange::new(self.shared.shard_count())))
     }
 
-    /// An empty list of spans.
-    #[must_use]
-    pub fn spare_spans(&self) -> Vec<Span> {
-        self.spare_spans.borrow_mut().pop().unwrap_or_default()
+    /// Room for requests parsed ahead.
+    pub(crate) fn spare_ahead(&self) -> Ahead {
+        self.spare_ahead.take().unwrap_or_default()
     }
 
-    /// Takes back a list of spans.
-    pub fn recycle_spans(&self, mut spans: Vec<Span>) {
-        let mut spare = self.spare_spans.borrow_mut();
-        if spare.len() < SPARE_COUNT_MAX && spans.capacity() <= SPARE_SPANS_MAX {
-            spans.clear();
-            spare.push(spans);
+    /// Takes that room back.
+    pub(crate) fn recycle_ahead(&self, mut ahead: Ahead) {
+        if ahead.is_small() {
+            ahead.clear();
+            *self.spare_ahead.borrow_mut() = Some(ahead);
         }
     }
 
