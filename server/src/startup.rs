@@ -155,7 +155,7 @@ fn listen(settings: &Settings) -> Result<Listening, StartError> {
         for bind in &settings.bind {
             match listen_tcp(&bind.host, bind.ip(), settings) {
                 Ok(fds) => sockets.extend(fds),
-                Err(error) if bind.is_optional && is_absent(&error) => {}
+                Err(error) if bind.is_optional && probe::is_address_absent(&error) => {}
                 Err(source) => {
                     let address = format!("{}:{}", bind.host, settings.port);
                     return Err(StartError::Listen { address, remedy: remedy(&source), source });
@@ -213,14 +213,6 @@ fn listen_unix(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
     }
     socket.listen(settings.tcp_backlog as i32)?;
     Ok(socket.into())
-}
-
-/// Whether this machine simply does not have the address.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
-    )
 }
 
 fn remedy(error: &io::Error) -> &'static str {

@@ -175,7 +175,9 @@ impl Connection {
                 let (argv, behind) = ahead.request(rest, index);
                 deferred = self.run(argv);
                 if deferred.is_some() || self.peer.close.get().is_some() {
-                    // What was parsed beyond this is parsed again, by the rules that hold then.
+                    // What was parsed beyond this is parsed again, by the rules that hold then; a request that is not
+                    // whole yet from its beginning, since others may stand before it.
+                    self.parser = Parser::default();
                     consumed += behind;
                     break 'input;
                 }
