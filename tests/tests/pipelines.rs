@@ -5,15 +5,18 @@ use blackbox::server::Options;
 
 #[test]
 fn a_request_cut_in_two_behind_a_waiting_command_stays_whole() {
+    // BLPOP may have to wait, so it runs once everything before it is answered, and what follows is parsed later.
+    let first: [&[&str]; 3] =
+        [&["RPUSH", "list", "x"], &["BLPOP", "list", "0"], &["SET", "k", "1"]];
+    let first: Vec<u8> = first.iter().flat_map(|args| encode(args)).collect();
+    let cut = encode(&["GET", "k"]);
     for shards in [1, 2] {
         let server = Options::rialto().shards(shards).start();
         let mut client = server.client();
-        let first = [encode(&["PING"]), encode(&["SET", "key", "1"])].concat();
-        let cut = encode(&["GET", "key"]);
         for end in 1..cut.len() {
             client.send_raw(&[first.as_slice(), &cut[..end]].concat());
-            let raw: Vec<_> = client.read_many(2).into_iter().map(|reply| reply.raw).collect();
-            assert_eq!(raw, [b"+PONG\r\n", b"+OK\r\n".as_slice()], "{shards} shards, cut at {end}");
+            let replies = client.read_many(3);
+            assert!(replies[2].value.is_ok(), "{shards} shards, cut at {end}: {replies:?}");
             client.send_raw(&cut[end..]);
             assert_eq!(client.read().value.text(), "1", "{shards} shards, cut at {end}");
         }
