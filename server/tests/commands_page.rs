@@ -137,15 +137,21 @@ fn compatibility_page() -> String {
     page + &sections
 }
 
+/// The words of the subcommands that Redis has and `spec` has not.
+fn absent_subcommands<'a>(
+    spec: &'a CommandSpec,
+    fact: &'a Value,
+) -> impl Iterator<Item = &'a str> + 'a {
+    let subcommands = fact["subcommands"].as_object().into_iter().flat_map(|all| all.keys());
+    let words = subcommands.filter_map(|name| name.split('|').next_back());
+    words.filter(|word| spec.subcommand(word.as_bytes()).is_none())
+}
+
 /// `present`, `absent`, or present with the subcommands that are not.
 fn status(spec: Option<&CommandSpec>, fact: &Value) -> String {
     let Some(spec) = spec else { return "absent".to_owned() };
-    let subcommands = fact["subcommands"].as_object().into_iter().flat_map(|all| all.keys());
-    let words = subcommands.filter_map(|name| name.split('|').next_back());
-    let absent: Vec<String> = words
-        .filter(|word| spec.subcommand(word.as_bytes()).is_none())
-        .map(|word| format!("`{}`", word.to_uppercase()))
-        .collect();
+    let absent: Vec<String> =
+        absent_subcommands(spec, fact).map(|word| format!("`{}`", word.to_uppercase())).collect();
     match absent.is_empty() {
         true => "present".to_owned(),
         false => format!("present, without {}", absent.join(", ")),
@@ -160,8 +166,14 @@ fn absent_commands() -> String {
     let mut table = String::from("| Group | Absent commands |\n|---|---|\n");
     for (group, title) in GROUPS {
         let of_group = facts.iter().filter(|(_, fact)| fact["docs"]["group"] == group.name());
-        let absent = of_group.filter(|(name, _)| !commands.contains_key(name.as_str()));
-        let names: Vec<String> = absent.map(|(name, _)| name.to_uppercase()).collect();
+        let names: Vec<String> = of_group
+            .flat_map(|(name, fact)| match commands.get(name.as_str()) {
+                None => vec![name.to_uppercase()],
+                Some(spec) => absent_subcommands(spec, fact)
+                    .map(|word| format!("{name} {word}").to_uppercase())
+                    .collect(),
+            })
+            .collect();
         if !names.is_empty() {
             writeln!(table, "| {title} | {} |", names.join(", ")).expect("a String takes it");
         }
