@@ -270,12 +270,12 @@ impl Core {
         }
     }
 
-    fn heed(&self, notice: Notice) {
+    fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Shutdown => self.is_stopping.set(true),
-            Notice::Events(..) => {}
+            Notice::Publish(notifications) => self.publish_all(&notifications),
         }
     }
 
@@ -295,6 +295,7 @@ impl Core {
 
     /// Takes over new settings.
     pub fn set_settings(&self, settings: Arc<Settings>) {
+        self.shard.borrow_mut().set_options(crate::options::shard_options(&settings));
         *self.settings.borrow_mut() = settings;
     }
 
@@ -425,6 +426,7 @@ impl Core {
         else {
             unreachable!("only PUBLISH and SPUBLISH publish")
         };
+        self.publish_events();
         let receiver_count = self.publish(*topic, channel, payload);
         Writer::new(reply, caller.resp).integer(receiver_count as i64);
     }
@@ -490,6 +492,7 @@ impl Core {
             let message = Message::Served { token, reply: served.reply };
             self.post(usize::from(served.id.core), message);
         }
+        self.publish_events();
         self.shard.borrow_mut().effects_mut().journal.clear();
     }
 
