@@ -87,6 +87,9 @@ pub enum AofError {
         /// One of the segments found.
         segment: String,
     },
+    /// The manifest lists a file that is not there.
+    #[error("{} is missing, but the manifest lists it; restore it from a backup", .0.display())]
+    FileMissing(PathBuf),
     /// The files are intact, but they do not belong together.
     #[error("{} does not belong to the other files: {reason}; restore all of them from one backup", path.display())]
     Inconsistent {

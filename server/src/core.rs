@@ -6,7 +6,8 @@
 
 use crate::batch::Batch;
 use crate::commands::{ServerCommand, ServerRun};
-use crate::connection::{self, Exchange, Session};
+use crate::connection::{self, Ahead, Exchange, Session};
+use crate::journal::Journal;
 use crate::mailbox::Mailbox;
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
 use crate::peer::{Close, Peer, Unblocked};
@@ -20,8 +21,10 @@ use ops::config::Settings;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::reply::Writer;
-use protocol::request::{Argv, Span};
+use protocol::request::Argv;
+use protocol::slot::slot_of;
 use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome, Shard};
 use std::cell::{Cell, RefCell};
@@ -47,8 +50,6 @@ const EXPIRE_BUDGET: usize = 2_000;
 const FREE_BUDGET: usize = 2_000;
 /// Spare batches and exchanges a core keeps.
 const SPARE_COUNT_MAX: usize = 64;
-/// Spans a spare list may hold.
-const SPARE_SPANS_MAX: usize = 4096;
 
 /// One core. Everything in it belongs to its thread, apart from [`Shared`].
 pub struct Core {
@@ -62,6 +63,7 @@ pub struct Core {
     pub shard: RefCell<Shard>,
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
+    journal: RefCell<Option<Journal>>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
     mailbox: Mailbox,
@@ -69,7 +71,7 @@ pub struct Core {
     asks: RefCell<Asks>,
     spare_batches: RefCell<Vec<Box<Batch>>>,
     spare_exchanges: RefCell<Vec<Box<Exchange>>>,
-    spare_spans: RefCell<Vec<Vec<Span>>>,
+    spare_ahead: RefCell<Option<Ahead>>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
     /// When the last command ended: what the next one's duration is measured from.
@@ -104,6 +106,7 @@ impl Core {
         reactor: Rc<Reactor>,
         mailbox: Mailbox,
         shard: Shard,
+        journal: Option<Journal>,
     ) -> Rc<Core> {
         let settings = Arc::new(shared.config().settings().clone());
         let counters = shared.metrics.core(id);
@@ -113,6 +116,7 @@ impl Core {
             shared,
             reactor,
             shard: RefCell::new(shard),
+            journal: RefCell::new(journal),
             pubsub: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
@@ -121,7 +125,7 @@ impl Core {
             asks: RefCell::default(),
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),
-            spare_spans: RefCell::default(),
+            spare_ahead: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             last_moment: Cell::new(Moment::now()),
@@ -146,11 +150,41 @@ impl Core {
                 self.handle(from, message);
             }
             is_quiet &= self.run_tasks().await;
-            self.dispatch_effects();
+            let before = self.reactor.activity();
             self.keep_house();
+            self.dispatch_effects();
+            // A client that has just been served or closed wants its task to run before the core sleeps.
+            is_quiet &= self.reactor.activity() == before;
+            self.commit_journal();
             let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
             self.sleep(is_quiet, is_congested);
         }
+        self.stop();
+    }
+
+    /// Ends the core: its last entries, and once all cores have come so far, the end of its segment.
+    fn stop(&self) {
+        self.reactor.stop_listening();
+        self.commit_journal();
+        self.shared.stop_barrier.wait();
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            journal.seal(log, &self.reactor, &self.counters);
+        }
+    }
+
+    /// Writes what the shard did in this tick, before anything that depends on it leaves the core.
+    fn commit_journal(&self) {
+        let mut shard = self.shard.borrow_mut();
+        let entries = &mut shard.effects_mut().journal;
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            let policy = self.settings.borrow().appendfsync;
+            journal.commit(log, policy, entries.as_bytes(), &self.reactor, &self.counters);
+        }
+        entries.clear();
     }
 
     /// Lets woken tasks run; `true` if all of them have come to rest.
@@ -206,6 +240,7 @@ impl Core {
             Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Served { token, reply } => {
                 if let Some(peer) = self.peer(token) {
+                    self.reactor.note_activity();
                     peer.unblock(Unblocked::Served(reply));
                 }
             }
@@ -291,6 +326,23 @@ impl Core {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.borrow().clone()
+    }
+
+    /// This core's settings, to look at without holding on to them.
+    pub fn settings_ref(&self) -> std::cell::Ref<'_, Arc<Settings>> {
+        self.settings.borrow()
+    }
+
+    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
+    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
+        let shard = self.shard.borrow();
+        let database = shard.keyspace().database(db);
+        if self.shared.shard_count() == 1 {
+            database.warm(keys);
+        } else {
+            let is_here = |key: &&[u8]| self.shared.shard_of_slot(slot_of(key)) == self.id;
+            database.warm(keys.filter(is_here));
+        }
     }
 
     /// Takes over new settings.
@@ -387,6 +439,12 @@ impl Core {
         let caller = Caller { resp: batch.resp, client: batch.client };
         let mut replies = std::mem::take(&mut batch.replies);
         for index in 0..batch.len() {
+            if index % WARM_MAX == 0 && batch.len() > 1 {
+                let next = index..batch.len().min(index + WARM_MAX);
+                let db = batch.call(index).1;
+                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                self.shard.borrow().keyspace().database(db).warm(keys);
+            }
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
             let us = match command.kind {
@@ -493,12 +551,14 @@ impl Core {
             self.post(usize::from(served.id.core), message);
         }
         self.publish_events();
-        self.shard.borrow_mut().effects_mut().journal.clear();
     }
 
     /// Expires keys and frees memory, a little in every tick.
     fn keep_house(&self) {
         let now = self.now();
+        if let Some(log) = &self.shared.log {
+            log.keep_clock(now.unix_us);
+        }
         if now.unix_us >= self.next_tending_us.get() {
             self.tend_connections();
             self.next_tending_us.set(now.unix_us + connection::upkeep::PERIOD_US);
@@ -616,18 +676,16 @@ impl Core {
         spare.unwrap_or_else(|| Box::new(Exchange::new(self.shared.shard_count())))
     }
 
-    /// An empty list of spans.
-    #[must_use]
-    pub fn spare_spans(&self) -> Vec<Span> {
-        self.spare_spans.borrow_mut().pop().unwrap_or_default()
+    /// Room for requests parsed ahead.
+    pub(crate) fn spare_ahead(&self) -> Ahead {
+        self.spare_ahead.take().unwrap_or_default()
     }
 
-    /// Takes back a list of spans.
-    pub fn recycle_spans(&self, mut spans: Vec<Span>) {
-        let mut spare = self.spare_spans.borrow_mut();
-        if spare.len() < SPARE_COUNT_MAX && spans.capacity() <= SPARE_SPANS_MAX {
-            spans.clear();
-            spare.push(spans);
+    /// Takes that room back.
+    pub(crate) fn recycle_ahead(&self, mut ahead: Ahead) {
+        if ahead.is_small() {
+            ahead.clear();
+            *self.spare_ahead.borrow_mut() = Some(ahead);
         }
     }
 

@@ -53,6 +53,12 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
     if !spec.flags.contains(Flags::NO_AUTH) && core.needs_login(session) {
         return refuse(core, command, b"NOAUTH Authentication required.".to_vec());
     }
+    if spec.flags.contains(Flags::WRITE)
+        && let Some(log) = core.shared.log.as_ref().filter(|log| log.is_failed())
+    {
+        let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
+        return refuse(core, command, text.into_bytes());
+    }
     if session.is_in_pubsub_mode() && !is_allowed_while_subscribed(spec.name) {
         let name = full_name(command, spec.name);
         let text = format!(

@@ -7,17 +7,20 @@
 
 mod answers;
 pub mod batch;
+pub mod check;
 pub mod clients;
 pub mod commands;
 pub mod connection;
 pub mod core;
 pub mod dispatch;
+pub mod journal;
 pub mod mailbox;
 pub mod message;
 mod monitor;
 pub mod options;
 pub mod peer;
 pub mod pubsub;
+pub mod recovery;
 pub mod registry;
 pub mod router;
 pub mod runtime;

@@ -2,6 +2,7 @@
 
 use crate::clients::Client;
 use crate::clients::Clients;
+use crate::journal::Log;
 use crate::mailbox::Switchboard;
 use crate::registry::Registry;
 use crate::statistics::CommandStatistics;
@@ -11,7 +12,7 @@ use ops::slowlog::{SlowCommand, SlowLog};
 use shard::Now;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 /// Shared by all cores of one server.
 pub struct Shared {
@@ -50,6 +51,10 @@ pub struct Shared {
     pub started_at_us: i64,
     /// TCP port the server listens on; 0 if on none.
     pub port: u16,
+    /// The append-only file, if there is one.
+    pub log: Option<Log>,
+    /// Where the cores meet when all have stopped writing.
+    pub stop_barrier: Barrier,
 }
 
 impl Shared {
@@ -62,6 +67,7 @@ impl Shared {
         metrics: Arc<Metrics>,
         listening: Listening,
         identity: Identity,
+        log: Option<Log>,
     ) -> Shared {
         let core_count = switchboard.core_count();
         let command_count = registry.all().len();
@@ -87,6 +93,8 @@ impl Shared {
             run_id: identity.run_id,
             started_at_us: identity.started_at_us,
             port: listening.port,
+            log,
+            stop_barrier: Barrier::new(core_count),
         }
     }
 

@@ -1,7 +1,9 @@
 //! From a configuration to a running server: probe, bind, start the cores, and wait for their end.
 
 use crate::core::Core;
+use crate::journal::{Journal, Log};
 use crate::mailbox::Switchboard;
+use crate::recovery::{self, RecoveryError};
 use crate::registry::Registry;
 use crate::runtime::reactor::Reactor;
 use crate::runtime::{affinity, clock, executor, probe};
@@ -9,8 +11,9 @@ use crate::shared::{Identity, Listening, Shared};
 use ops::config::{Config, Settings};
 use ops::http::OpsError;
 use ops::metrics::{BuildInfo, Metrics};
-use shard::Shard;
+use persistence::lock::DirectoryLock;
 use shard::rng::Rng;
+use shard::{Now, Shard};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -40,6 +43,9 @@ pub enum StartError {
     /// `rename-command` names a command that does not exist, or a name that is taken.
     #[error("rename-command: there is no command '{0}', or its new name is taken")]
     Rename(String),
+    /// The data cannot be recovered.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The ops thread cannot start.
     #[error(transparent)]
     Ops(#[from] OpsError),
@@ -68,24 +74,31 @@ pub fn serve(config: Config) -> Result<(), StartError> {
     let listening = listen(&settings)?;
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), redis_version: REDIS_VERSION };
     let metrics = Arc::new(Metrics::new(build, cpus.len()));
-    let (switchboard, mailboxes) = Switchboard::new(cpus.len());
     let started_at_us = clock::unix_us();
     let mut rng = Rng::new(started_at_us as u64 ^ u64::from(std::process::id()) << 32);
+    let data = load(&settings, cpus.len(), Now { unix_us: started_at_us }, &mut rng)?;
+    let (switchboard, mailboxes) = Switchboard::new(cpus.len());
     let identity = Identity { run_id: run_id(&mut rng), started_at_us };
-    let shared =
-        Arc::new(Shared::new(switchboard, registry, config, metrics.clone(), listening, identity));
+    let shared = Arc::new(Shared::new(
+        switchboard,
+        registry,
+        config,
+        metrics.clone(),
+        listening,
+        identity,
+        data.log,
+    ));
+    let _lock = data.lock;
+    let mut data = data.shards.into_iter().zip(data.journals);
 
     let mut threads = Vec::with_capacity(cpus.len());
     for (mailbox, cpu) in mailboxes.into_iter().zip(&cpus) {
         let id = threads.len();
         let shared = shared.clone();
-        let seed = rng.next_u64();
-        let databases = settings.databases as usize;
-        let options = crate::options::shard_options(&settings);
+        let (shard, journal) = data.next().expect("one shard per core");
         let thread = executor::spawn_core(id, *cpu, move || async move {
             let reactor = Reactor::new().expect("probed: io_uring is available");
-            let shard = Shard::new(options, databases, seed);
-            let core = Core::new(id, shared, reactor, mailbox, shard);
+            let core = Core::new(id, shared, reactor, mailbox, shard, journal);
             core.start_listening();
             core.drive().await;
         });
@@ -98,6 +111,41 @@ pub fn serve(config: Config) -> Result<(), StartError> {
         let _ = thread.join();
     }
     Ok(())
+}
+
+/// What the cores start from.
+struct Data {
+    shards: Vec<Shard>,
+    /// `None` for each without an append-only file.
+    journals: Vec<Option<Journal>>,
+    log: Option<Log>,
+    /// Held as long as the server runs.
+    lock: Option<DirectoryLock>,
+}
+
+/// Makes the shards, and fills them from the append-only file if there is to be one.
+fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Data, StartError> {
+    let options = crate::options::shard_options(settings);
+    let mut new_shard = || Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
+    if !settings.appendonly {
+        let shards = (0..count).map(|_| new_shard()).collect();
+        let journals = (0..count).map(|_| None).collect();
+        return Ok(Data { shards, journals, log: None, lock: None });
+    }
+    let begun_at = clock::Moment::now();
+    let recovered = recovery::recover(settings, count, now, new_shard)?;
+    for warning in &recovered.warnings {
+        tracing::warn!("{warning}");
+    }
+    let ms = clock::Moment::now().ns_since(begun_at) / 1_000_000;
+    let commands = recovered.command_count;
+    tracing::info!("DB loaded from append only file: {commands} commands in {ms} ms");
+    Ok(Data {
+        shards: recovered.shards,
+        journals: recovered.journals.into_iter().map(Some).collect(),
+        log: Some(recovered.log),
+        lock: Some(recovered.lock),
+    })
 }
 
 /// Binds all addresses and starts listening on them.

@@ -12,9 +12,9 @@ use protocol::reply::parse;
 use protocol::reply::{Resp, Writer};
 use protocol::request::{Argv, ArgvBuf};
 use shard::args::Args;
+use shard::commands::key::scan;
 use shard::commands::{FinishFn, Merge, Piece, PlanFn, Run};
 use shard::{CommandError, Outcome};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// Runs a command over several shards and appends its reply. The outcome is that of `Shard::execute`.
@@ -103,6 +103,11 @@ impl Several<'_> {
         }
         // What stands from one key to the next goes with the key: the value of MSET, the field of a map.
         let step = keys.get(1).map_or(1, |(second, _)| second - first_index);
+        let last_index = keys.last().map_or(first_index, |(index, _)| *index);
+        if last_index + step != self.argv.len() {
+            // A value is missing: one shard says so, and none writes.
+            return self.at(first_shard, reply).await;
+        }
         let mut parts: BTreeMap<usize, (ArgvBuf, Vec<usize>)> = BTreeMap::new();
         for (order, (index, shard)) in keys.iter().enumerate() {
             let (argv, orders) = parts.entry(*shard).or_insert_with(|| {
@@ -212,41 +217,12 @@ impl Several<'_> {
 
     /// SCAN: shard after shard, the cursor says which.
     async fn scan(&self, reply: &mut Vec<u8>) -> Ran {
-        let cursor = Args::new(self.argv).bytes()?;
-        let cursor = parse_cursor(cursor)?;
-        let (shard, local) = split_cursor(cursor);
-        if shard >= self.core.shared.shard_count() {
-            // No cursor of ours, or one from before a restart with more shards: nothing is left to scan.
-            let mut writer = Writer::new(reply, self.caller.resp);
-            writer.array(2);
-            writer.bulk(b"0");
-            writer.array(0);
-            return Ok(Outcome::Replied);
-        }
-        let mut argv = ArgvBuf::new();
-        for (index, arg) in self.argv.iter().enumerate() {
-            match index {
-                1 => argv.push(itoa::Buffer::new().format(local).as_bytes()),
-                _ => argv.push(arg),
-            }
-        }
-        let part = reply_of(self.core.ask(shard, Question::Run(self.call(argv))).await);
-        let elements: SmallVec<[&[u8]; 2]> = elements(&part).collect();
-        let [next, found] = elements.as_slice() else {
-            reply.extend_from_slice(&part);
-            return Ok(outcome_of(&part));
-        };
-        let next = cursor_of(next).expect("SCAN answers a cursor");
-        let next = match next {
-            0 if shard + 1 == self.core.shared.shard_count() => 0,
-            0 => join_cursor(shard + 1, 0),
-            local => join_cursor(shard, local),
-        };
-        let mut writer = Writer::new(reply, self.caller.resp);
-        writer.array(2);
-        writer.bulk(itoa::Buffer::new().format(next).as_bytes());
-        writer.raw(found);
-        Ok(Outcome::Replied)
+        let shard_count = self.core.shared.shard_count();
+        let shard = scan::cursor_shard(self.argv, shard_count)?;
+        let start = reply.len();
+        let outcome = self.at(shard, reply).await?;
+        scan::globalize_cursor(reply, start, shard, shard_count);
+        Ok(outcome)
     }
 
     /// RANDOMKEY: a shard chosen by how many keys it has, then the others.
@@ -325,26 +301,4 @@ fn merge_replies(
         }
     }
     Outcome::Replied
-}
-
-/// Bits of a cursor that belong to the shard's own; the number of the shard stands above.
-const LOCAL_CURSOR_BITS: u32 = 48;
-
-fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
-    let cursor = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    cursor.ok_or(CommandError::text("ERR invalid cursor"))
-}
-
-fn split_cursor(cursor: u64) -> (usize, u64) {
-    ((cursor >> LOCAL_CURSOR_BITS) as usize, cursor & ((1 << LOCAL_CURSOR_BITS) - 1))
-}
-
-fn join_cursor(shard: usize, local: u64) -> u64 {
-    (shard as u64) << LOCAL_CURSOR_BITS | local
-}
-
-/// The number in an encoded bulk string.
-fn cursor_of(bulk: &[u8]) -> Option<u64> {
-    let text = bulk.split(|byte| *byte == b'\n').nth(1)?;
-    std::str::from_utf8(text).ok()?.trim_end().parse().ok()
 }

@@ -124,6 +124,11 @@ impl<'a> Args<'a> {
         is_token
     }
 
+    /// Leaves out the next argument, which [`Args::peek`] has shown.
+    pub fn skip(&mut self) {
+        self.next += 1;
+    }
+
     /// The next argument without taking it.
     #[must_use]
     pub fn peek(&self) -> Option<&'a [u8]> {

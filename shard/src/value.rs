@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::sorted_set::SortedSet;
 use crate::types::string::Str;
 
 /// The value of one key.
@@ -12,6 +13,8 @@ pub enum Value {
     String(Str),
     /// Elements in order.
     List(Box<List>),
+    /// Members by score.
+    SortedSet(Box<SortedSet>),
     /// Fields with values.
     Hash(Box<Hash>),
 }
@@ -55,7 +58,17 @@ impl Value {
         match self {
             Value::String(string) => string.encoding(),
             Value::List(list) => list.encoding(),
+            Value::SortedSet(set) => set.encoding(),
             Value::Hash(hash) => hash.encoding(),
+        }
+    }
+
+    /// The first byte of a string, loaded from wherever it lies; 0 of anything else.
+    #[inline]
+    pub(crate) fn first_byte(&self) -> u8 {
+        match self {
+            Value::String(string) => string.first_byte(),
+            _ => 0,
         }
     }
 
@@ -65,6 +78,7 @@ impl Value {
         match self {
             Value::String(_) => Kind::String,
             Value::List(_) => Kind::List,
+            Value::SortedSet(_) => Kind::SortedSet,
             Value::Hash(_) => Kind::Hash,
         }
     }

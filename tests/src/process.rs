@@ -34,6 +34,23 @@ pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs and is ours").count()
 }
 
+/// Whether a process of ours listens on a TCP port of IPv4.
+pub fn listens_on(pid: u32, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux tells the sockets");
+    // Columns: number, local address:port (hexadecimal), remote, state, ..., inode as the tenth.
+    let inodes = table.lines().skip(1).filter_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let is_ours = columns.get(1)?.ends_with(&format!(":{port:04X}")) && columns[3] == LISTEN;
+        is_ours.then(|| format!("socket:[{}]", columns[9]))
+    });
+    let inodes: Vec<String> = inodes.collect();
+    // The process may have ended in the meantime, and then listens no more.
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let mut targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    targets.any(|target| inodes.iter().any(|inode| target.as_os_str() == inode.as_str()))
+}
+
 /// Raises this process's limit of open files to the hard limit and returns it. Servers started
 /// afterwards inherit it.
 pub fn raise_open_files_limit() -> u64 {
@@ -60,7 +77,19 @@ fn open_files_limit(column: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn only_who_listens_is_said_to_listen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(listens_on(std::process::id(), port));
+        assert!(!listens_on(1, port));
+        drop(listener);
+        assert!(!listens_on(std::process::id(), port));
+    }
 
     #[test]
     fn this_process_has_memory_and_files() {

@@ -1,7 +1,7 @@
 //! Random commands from templates: mostly sensible, sometimes wrong, always the same for a seed.
 //!
 //! What depends on the clock or on chance is left out by construction: an expiry lies in the past or so
-//! far ahead that no run sees it, and scores are multiples of 0.25, which every version of Redis prints
+//! far ahead that no run sees it, relative expiries are never asked to be greater or less, and scores are multiples of 0.25, which every version of Redis prints
 //! alike. What is left (order of KEYS, RANDOMKEY, ...) is listed in [`crate::oracle::RULES`].
 
 use crate::rng::Rng;
@@ -50,8 +50,8 @@ const TEMPLATES: &[&str] = &[
     "TYPE <key>",
     "OBJECT ENCODING <key>",
     "OBJECT REFCOUNT <key>",
-    "EXPIRE <key> <far> [NX|XX|GT|LT]",
-    "PEXPIRE <key> <far-ms> [NX|XX|GT|LT]",
+    "EXPIRE <key> <far> [NX|XX]",
+    "PEXPIRE <key> <far-ms> [NX|XX]",
     "EXPIREAT <key> <at> [NX|XX|GT|LT]",
     "PEXPIREAT <key> <at-ms> [NX|XX|GT|LT]",
     "EXPIRE <key> -1",
@@ -124,7 +124,7 @@ const JUNK: &[&[u8]] = &[
     b"9223372036854775807",
     b"9223372036854775808",
     b"-9223372036854775808",
-    b"\x00\xff",
+    b"\xff\x00",
 ];
 
 const KEYS: usize = 20;
@@ -188,9 +188,11 @@ impl Commands {
     fn spoil(&mut self, args: &mut Vec<Vec<u8>>) {
         let junk = self.rng.pick(JUNK).to_vec();
         let at = self.rng.below(args.len());
+        // A cursor is a place in the server's own hash table: another one leads anywhere.
+        let is_cursor = at == 1 && args[0] == b"SCAN";
         match self.rng.below(3) {
             0 if args.len() > 1 => drop(args.pop()),
-            1 if at > 0 => args[at] = junk,
+            1 if at > 0 && !is_cursor => args[at] = junk,
             _ => args.push(junk),
         }
     }

@@ -393,6 +393,10 @@ impl Server {
     }
 
     fn ping(&self) -> io::Result<()> {
+        // Somebody else may have taken the free port before this server could.
+        if !process::listens_on(self.pid(), self.port) {
+            return Err(io::Error::other("it does not listen on its port"));
+        }
         let reply = Client::connect(self.address())?.try_call(&["PING"])?;
         if reply.text() == "PONG" || reply.is_error("NOAUTH") {
             return Ok(());

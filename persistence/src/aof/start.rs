@@ -56,9 +56,12 @@ impl Plan {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => result.map_err(AofError::io("create", &folder))?,
         }
-        // Also if it was there: a stop may have come between making and syncing it.
-        let dir = &self.options.dir;
-        self.disk.sync_folder(dir).map_err(AofError::io("sync", dir))
+        // Also if it was there: the last process may have been killed between making a name (of this folder, or of the
+        // manifest in it) and syncing it, and we are going to build on these names.
+        for folder in [&self.options.dir, &folder] {
+            self.disk.sync_folder(folder).map_err(AofError::io("sync", folder))?;
+        }
+        Ok(())
     }
 
     /// Cuts the last file of each shard to what is kept and makes that durable; returns writers that go on from there, in

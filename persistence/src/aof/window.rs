@@ -49,7 +49,11 @@ impl Window {
         self.limit.saturating_sub(self.offset)
     }
 
-    /// Bytes to the end of what is readable: the limit, or the end of the file if that is before it.
+    fn remaining_len(&self) -> usize {
+        usize::try_from(self.remaining()).unwrap_or(usize::MAX)
+    }
+
+    /// Where reading ends: the limit, or the end of the file if that is before it.
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
@@ -57,16 +61,16 @@ impl Window {
     /// At least `want` bytes from the start of the window, or all up to the limit if these are fewer. Holds as much as the
     /// largest `want` and reads ahead, so `want` must be backed by bytes that exist, or small.
     pub(super) fn fill(&mut self, want: usize) -> Result<&[u8], AofError> {
-        let want = want.min(usize::try_from(self.remaining()).unwrap_or(usize::MAX));
+        let want = want.min(self.remaining_len());
         if self.end - self.start < want {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
-            if self.bytes.len() < want.max(CHUNK_LEN) || self.bytes.len() > 4 * want.max(CHUNK_LEN)
-            {
+            let space = want.max(CHUNK_LEN.min(self.remaining_len()));
+            if self.bytes.len() < space || self.bytes.len() > 4 * space.max(CHUNK_LEN) {
                 // Grown for a large frame, or still as large as one that has passed.
                 self.bytes.truncate(self.end);
-                self.bytes.resize(want.max(CHUNK_LEN), 0);
+                self.bytes.resize(space, 0);
                 self.bytes.shrink_to_fit();
             }
             let read_at = self.offset + self.end as u64;

@@ -233,6 +233,16 @@ impl SegmentWriter {
         self.sync_finished(result)
     }
 
+    /// As [`SegmentWriter::sync`], but leaves a sync that is in flight alone: what it covers is on its way, and what
+    /// came after it is made durable here.
+    pub fn sync_if_idle(&mut self) -> Result<(), AofError> {
+        if self.pending.is_none() {
+            return self.sync();
+        }
+        self.check_healthy()?;
+        self.file.sync().map_err(|error| self.poison("fsync", self.durable, &error))
+    }
+
     fn check_healthy(&self) -> Result<(), AofError> {
         match &self.failure {
             None => Ok(()),

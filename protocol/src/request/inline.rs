@@ -57,7 +57,7 @@ fn split(line: &[u8], spans: &mut Vec<Span>) {
 ///
 /// Double quotes know `\n \r \t \b \a`, `\xHH` and a backslash before any other byte; single quotes know `\'` only.
 /// A quote may open in the middle of a word. Also the notation of redis.conf.
-pub(crate) fn unquote(line: &[u8]) -> Option<ArgvBuf> {
+pub fn unquote(line: &[u8]) -> Option<ArgvBuf> {
     let mut argv = ArgvBuf::new();
     let mut word = Vec::new();
     let mut position = 0;

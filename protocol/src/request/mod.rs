@@ -12,6 +12,7 @@ mod inline;
 mod multibulk;
 
 pub use argv::{Argv, ArgvBuf, Span};
+pub use inline::unquote;
 
 use crate::error::ProtocolError;
 use crate::limits::Limits;

@@ -5,6 +5,7 @@
 //! shard, and everything that is not a plain command of one shard is deferred until the replies before it are
 //! complete. Invariant: replies leave in the order of the requests, whatever core wrote them.
 
+mod ahead;
 mod deferred;
 mod exchange;
 mod open;
@@ -12,6 +13,7 @@ pub mod output;
 pub mod session;
 pub(crate) mod upkeep;
 
+pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
 pub use session::{ReplyMode, Session};
 
@@ -23,10 +25,11 @@ use crate::registry::{CommandId, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
 use protocol::reply::Writer;
-use protocol::request::{Argv, ArgvBuf, Parsed, Parser, Span};
+use protocol::request::{Argv, ArgvBuf, Parser};
 use shard::Outcome;
 use shard::args::Args;
 use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
 use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -151,19 +154,12 @@ impl Connection {
 
     /// Runs whole requests at the start of `input` until one must be deferred, enough is collected, or none is left.
     fn process(&mut self, input: &[u8]) -> Processed {
+        let core = self.core.clone();
+        let mut ahead = core.spare_ahead();
         let mut consumed = 0;
-        let mut spans: Vec<Span> = self.core.spare_spans();
-        let settings = self.core.settings();
-        let mut limits = Limits {
-            bulk_len_max: settings.proto_max_bulk_len_bytes as usize,
-            is_unauthenticated: self.core.needs_login(&self.session),
-        };
         let mut deferred = None;
         let mut has_more = false;
-        while consumed < input.len() {
-            if self.peer.close.get().is_some() {
-                break;
-            }
+        'input: while consumed < input.len() && self.peer.close.get().is_none() {
             if self.replies.len() >= REPLY_SIZE_MAX && self.exchange.is_none() {
                 self.flush();
             }
@@ -171,35 +167,53 @@ impl Connection {
                 has_more = true;
                 break;
             }
-            if limits.is_unauthenticated {
-                limits.is_unauthenticated = self.core.needs_login(&self.session);
-            }
-            spans.clear();
             let rest = &input[consumed..];
-            match self.parser.next(rest, &limits, &mut spans) {
-                Ok(Parsed::Request { len }) => {
-                    consumed += len;
-                    deferred = self.run(Argv::new(&rest[..len], &spans));
+            let (limits, max) = (self.limits(), self.ahead_max());
+            let end = ahead.parse(&mut self.parser, rest, &limits, max);
+            core.warm(self.session.db, ahead.keys(rest));
+            for index in 0..ahead.len() {
+                let (argv, behind) = ahead.request(rest, index);
+                deferred = self.run(argv);
+                if deferred.is_some() || self.peer.close.get().is_some() {
+                    // What was parsed beyond this is parsed again, by the rules that hold then.
+                    consumed += behind;
+                    break 'input;
                 }
-                Ok(Parsed::Quoted { len, argv }) => {
+            }
+            consumed += ahead.parsed_len();
+            match end {
+                ParseEnd::More => {}
+                ParseEnd::Quoted { len, argv } => {
                     consumed += len;
                     deferred = self.run(argv.as_argv());
+                    if deferred.is_some() {
+                        break;
+                    }
                 }
-                Ok(Parsed::Empty { len }) => consumed += len,
-                Ok(Parsed::Incomplete { .. }) => break,
-                Err(error) => {
-                    self.reply(|writer| writer.error(format!("ERR {error}").as_bytes()));
-                    self.core.counters().error_replies.increment();
+                ParseEnd::Incomplete => break,
+                ParseEnd::Malformed(error) => {
+                    self.reply(|writer| writer.error(&error.text()));
+                    core.counters().error_replies.increment();
                     self.peer.order_close(Close::AfterReplies);
                     consumed = input.len();
                 }
             }
-            if deferred.is_some() {
-                break;
-            }
         }
-        self.core.recycle_spans(spans);
+        core.recycle_ahead(ahead);
         Processed { consumed, deferred, has_more }
+    }
+
+    /// The limits that hold for the next request.
+    fn limits(&self) -> Limits {
+        Limits {
+            bulk_len_max: self.core.settings_ref().proto_max_bulk_len_bytes as usize,
+            is_unauthenticated: self.core.needs_login(&self.session),
+        }
+    }
+
+    /// How many requests may be parsed before the first of them runs: one, if it may change the rules for the next.
+    fn ahead_max(&self) -> usize {
+        if self.core.needs_login(&self.session) { 1 } else { WARM_MAX }
     }
 
     /// Runs one request, sends it away, or says that it must be deferred.

@@ -10,6 +10,7 @@ pub mod key;
 pub mod list;
 mod sample;
 mod scan_args;
+pub mod sorted_set;
 pub mod string;
 
 use crate::args::Args;
@@ -187,6 +188,11 @@ pub const TABLES: &[&[Command]] = &[
     list::index::COMMANDS,
     list::edit::COMMANDS,
     list::blocking::COMMANDS,
+    sorted_set::member::COMMANDS,
+    sorted_set::rank::COMMANDS,
+    sorted_set::range::COMMANDS,
+    sorted_set::remove_range::COMMANDS,
+    sorted_set::pop::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,

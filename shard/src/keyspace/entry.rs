@@ -48,7 +48,7 @@ impl Entry {
     /// Whether its time has come.
     #[must_use]
     pub fn is_expired(&self, now: Now) -> bool {
-        self.expire_at_ms <= now.unix_ms() && self.expire_at_ms != NEVER
+        self.expire_at_ms < now.unix_ms() && self.expire_at_ms != NEVER
     }
 
     /// When it was last used.
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn an_entry_expires_in_the_millisecond_it_names() {
         let entry = Entry::expiring(Value::String(Str::Int(1)), 5);
-        assert!(!entry.is_expired(Now { unix_us: 4_999 }));
-        assert!(entry.is_expired(Now { unix_us: 5_000 }));
+        assert!(!entry.is_expired(Now { unix_us: 5_999 }));
+        assert!(entry.is_expired(Now { unix_us: 6_000 }));
         assert_eq!(entry.expire_at_ms(), Some(5));
         let entry = entry.with_expiry(None);
         assert_eq!(entry.expire_at_ms(), None);

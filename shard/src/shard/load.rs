@@ -7,6 +7,7 @@ use crate::commands::{self, Body, Run};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
+use protocol::command::key_spec;
 use protocol::reply::{Resp, Writer};
 use protocol::request::Argv;
 
@@ -35,6 +36,16 @@ impl Shard {
             | Run::Split { body: Body::Write(write), .. }
             | Run::EveryShard { body: Body::Write(write), .. } => {
                 let _ = write(&mut ctx, args, &mut writer)?;
+                Ok(())
+            }
+            Run::FirstOf { serve, .. } => {
+                let mut key_indices = Vec::new();
+                key_spec::key_indices(command.keys(argv), argv, |index| key_indices.push(index));
+                for key_index in key_indices {
+                    if serve(&mut ctx, key_index, args, &mut writer)?.is_some() {
+                        break;
+                    }
+                }
                 Ok(())
             }
             _ => Err(CommandError::text("ERR command in the append-only file writes nothing")),

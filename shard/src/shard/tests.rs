@@ -101,6 +101,10 @@ fn replay_rebuilds_the_data_and_tells_nobody() {
     // Long past: the entry stays until the load is over, a later entry may still want it.
     replay("PEXPIREAT h 1000").unwrap();
     replay("HSET h g w").unwrap();
+    // A blocking command would have been journaled as what it did, but other servers' files may hold one.
+    replay("RPUSH l x y").unwrap();
+    replay("BLPOP none l 0").unwrap();
+    replay("BLPOP none 0").unwrap();
     assert!(replay("GET a").is_err());
     assert!(replay("NOSUCH a").is_err());
     assert!(replay("SET a").is_err());
@@ -109,7 +113,8 @@ fn replay_rebuilds_the_data_and_tells_nobody() {
     assert!(effects.journal.as_bytes().is_empty() && effects.events.is_empty());
     assert_eq!(effects.change_count, 0);
     rig.db = 2;
-    assert_eq!(rig.run("DBSIZE"), ":2\r\n");
+    assert_eq!(rig.run("DBSIZE"), ":3\r\n");
+    assert_eq!(rig.run("LRANGE l 0 -1"), "*1\r\n$1\r\ny\r\n");
     assert_eq!(rig.run("HGET h g"), "$-1\r\n");
     assert_eq!(rig.take_journal(), ["SELECT 2", "DEL h"]);
 }

@@ -21,9 +21,8 @@
 //! a line that begins with `#` is a remark unless it names a protocol version.
 
 use super::print;
-use protocol::limits::Limits;
 use protocol::reply::Resp;
-use protocol::request::{Argv, ArgvBuf, Parsed, Parser};
+use protocol::request::{Argv, ArgvBuf, unquote};
 
 /// Whoever answers a dialogue: a shard in this process, a server behind a socket.
 pub trait Peer {
@@ -171,7 +170,7 @@ pub fn parse(script: &str) -> Result<Vec<Step>, String> {
 /// What a line does; `None` if it is part of a reply or a remark.
 fn action(text: &str) -> Result<Option<Action>, String> {
     if let Some(request) = text.strip_prefix("> ") {
-        let argv = words(request).ok_or("unbalanced quotes")?;
+        let argv = unquote(request.as_bytes()).ok_or("unbalanced quotes")?;
         return if argv.as_argv().is_empty() {
             Err("an empty request".to_owned())
         } else {
@@ -202,18 +201,6 @@ fn duration_us(text: &str) -> Option<i64> {
         _ => return None,
     };
     digits.parse::<i64>().ok()?.checked_mul(unit_us)
-}
-
-/// Splits a request into its arguments, as redis-cli and inline requests do. `None` if its quotes do not match up.
-fn words(request: &str) -> Option<ArgvBuf> {
-    let line = format!("{request}\n");
-    let mut spans = Vec::new();
-    match Parser::new().next(line.as_bytes(), &Limits::default(), &mut spans).ok()? {
-        Parsed::Request { .. } => Some(ArgvBuf::from_argv(Argv::new(line.as_bytes(), &spans))),
-        Parsed::Quoted { argv, .. } => Some(argv),
-        Parsed::Empty { .. } => Some(ArgvBuf::new()),
-        Parsed::Incomplete { .. } => None,
-    }
 }
 
 #[cfg(test)]
@@ -253,16 +240,18 @@ mod tests {
 
     #[test]
     fn requests_are_quoted_as_for_redis_cli() {
-        let words = |line: &str| {
-            words(line).map(|argv| {
-                argv.as_argv().iter().map(|arg| arg.escape_ascii().to_string()).collect::<Vec<_>>()
-            })
-        };
-        assert_eq!(words(r#"a  b"#).unwrap(), ["a", "b"]);
-        assert_eq!(words(r#""a \"b\"" "\x00\n""#).unwrap(), [r#"a \"b\""#, r"\x00\n"]);
-        assert_eq!(words(r#"'it\'s' '\n' "" "#).unwrap(), [r"it\'s", r"\\n", ""]);
-        assert_eq!(words(r#""a"#), None);
-        assert_eq!(words(r#"'a'b"#), None);
+        let long = "x".repeat(100_000);
+        for (line, args) in [
+            (r#"say  b"#, r#"["say", "b"]"#),
+            (r#"say "a \"b\"" "\x00\n""#, r#"["say", "a \\\"b\\\"", "\\x00\\n"]"#),
+            (r#"say 'it\'s' """#, r#"["say", "it\\'s", ""]"#),
+            (&format!("say {long}"), &format!("[\"say\", \"{long}\"]")),
+        ] {
+            let steps = parse(&format!("> {line}")).unwrap();
+            let [Step { action: Action::Request(argv), .. }] = &steps[..] else { panic!() };
+            assert_eq!(format!("{:?}", argv.as_argv()), args);
+        }
+        assert!(parse("> 'a'b").unwrap_err().contains("unbalanced quotes"));
     }
 
     #[test]

@@ -217,4 +217,30 @@ mod tests {
         "#,
         );
     }
+
+    #[test]
+    fn clients_that_wait_are_served_in_the_order_they_came() {
+        check(
+            r#"
+            > BLPOP a b 0
+            (blocked)
+            > BRPOP b 0
+            (blocked)
+            > RPUSH b 1 2 3
+            (integer) 3
+            ~ served
+            1) "b"
+            2) "1"
+            1) "b"
+            2) "3"
+            ~ served
+            > LLEN b
+            (integer) 1
+            ~ journal
+            RPUSH b 1 2 3
+            LPOP b
+            RPOP b
+        "#,
+        );
+    }
 }

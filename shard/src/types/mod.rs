@@ -2,8 +2,10 @@
 
 pub mod hash;
 pub mod list;
+pub mod sorted_set;
 pub mod string;
 
 pub mod dense_table;
 pub mod packed;
+pub mod ranked;
 pub mod rebuild;

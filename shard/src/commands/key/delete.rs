@@ -203,7 +203,7 @@ mod tests {
             OK
             > PEXPIRE a 10
             (integer) 1
-            ~ advance 10ms
+            ~ advance 11ms
             > UNLINK a
             (integer) 0
             ~ journal
@@ -226,7 +226,7 @@ mod tests {
             OK
             > PEXPIRE a 10
             (integer) 1
-            ~ advance 10ms
+            ~ advance 11ms
             > EXISTS a a
             (integer) 0
             > TYPE a

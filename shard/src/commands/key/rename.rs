@@ -440,7 +440,7 @@ mod tests {
             OK
             > PEXPIRE b 5
             (integer) 1
-            ~ advance 5ms
+            ~ advance 6ms
             > RENAMENX a b
             (integer) 1
             > GET b

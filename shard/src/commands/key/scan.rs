@@ -285,7 +285,7 @@ mod tests {
             OK
             > PEXPIRE gone 5
             (integer) 1
-            ~ advance 5ms
+            ~ advance 6ms
             > KEYS *
             (empty array)
             > DBSIZE
@@ -300,7 +300,7 @@ mod tests {
             (integer) 1
             > SET here 1
             OK
-            ~ advance 5ms
+            ~ advance 6ms
             > SCAN 0 COUNT 100
             1) "0"
             2) 1) "here"

@@ -1,0 +1,549 @@
+//! Sorted sets: members by score, and among equal scores by bytes. Packed while small; beyond the thresholds a table
+//! from member to score beside a ranked list in order.
+//!
+//! Path: `commands::sorted_set` -> here -> `types::{packed, dense_table, ranked}`.
+//! Small form: a packed run, each entry the score (8 bytes, `f64` le) and the member (`listpack`). It knows no negative
+//! zero, since Redis's does not. Large form (`skiplist`): the members in a table; the ranked list holds score and place
+//! in the table, so a member's bytes are stored once. A sorted set never goes back to the small form.
+//! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
+//! No score is NaN. Source: thresholds and names as in Redis 7.2.
+
+use crate::error::CommandError;
+use crate::options::Options;
+use crate::types::dense_table::{DenseTable, Keyed};
+use crate::types::packed::{self, Packed, Spot};
+use crate::types::ranked::{self, RankedList};
+use crate::types::rebuild::Batches;
+use crate::value::{Typed, Value};
+use protocol::number;
+use protocol::request::ArgvBuf;
+use std::ops::Range;
+
+/// How large the small form may get.
+#[derive(Clone, Copy, Debug)]
+pub struct SortedSetLimits {
+    /// Most members (`zset-max-listpack-entries`).
+    pub entries_max: usize,
+    /// Longest member in bytes (`zset-max-listpack-value`).
+    pub value_len_max: usize,
+}
+
+impl From<&Options> for SortedSetLimits {
+    fn from(options: &Options) -> Self {
+        SortedSetLimits {
+            entries_max: options.zset_max_listpack_entries,
+            value_len_max: options.zset_max_listpack_value,
+        }
+    }
+}
+
+/// A sorted set.
+#[derive(Clone, Debug)]
+pub struct SortedSet {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Small(Packed),
+    Large(Large),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Large {
+    members: DenseTable<Scored>,
+    order: RankedList<Place>,
+}
+
+/// A member with its score.
+#[derive(Clone, Debug)]
+struct Scored {
+    member: Box<[u8]>,
+    score: f64,
+}
+
+impl Keyed for Scored {
+    fn key(&self) -> &[u8] {
+        &self.member
+    }
+}
+
+/// A place in the order: the score, and which entry of the table it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    score: f64,
+    index: u32,
+}
+
+impl Place {
+    fn new(score: f64, index: usize) -> Self {
+        Place { score, index: u32::try_from(index).expect("a table has fewer entries than 2^32") }
+    }
+}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        SortedSet { form: Form::Small(Packed::default()) }
+    }
+}
+
+impl SortedSet {
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Small(packed) => packed.len(),
+            Form::Large(large) => large.members.len(),
+        }
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether this is the small form.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        matches!(self.form, Form::Small(_))
+    }
+
+    /// The name OBJECT ENCODING prints.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match &self.form {
+            Form::Small(_) => "listpack",
+            Form::Large(_) => "skiplist",
+        }
+    }
+
+    /// Bytes of heap this holds. Cost: O(n) in the large form.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        match &self.form {
+            Form::Small(packed) => packed.heap_size(),
+            Form::Large(large) => {
+                let members = large.members.entries().iter().map(|scored| scored.member.len());
+                large.members.heap_size() + large.order.heap_size() + members.sum::<usize>()
+            }
+        }
+    }
+
+    /// The score of `member`. Cost: O(1) in the large form.
+    #[must_use]
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.form {
+            Form::Small(packed) => find(packed, member).map(|(_, _, score)| score),
+            Form::Large(large) => {
+                large.members.find(member).map(|index| large.members.entries()[index].score)
+            }
+        }
+    }
+
+    /// The rank of `member`, from 0 for the lowest score, and its score. Cost: O(log n) in the large form.
+    #[must_use]
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match &self.form {
+            Form::Small(packed) => find(packed, member).map(|(rank, _, score)| (rank, score)),
+            Form::Large(large) => {
+                let score = self.score(member)?;
+                Some((large.rank(score, member), score))
+            }
+        }
+    }
+
+    /// How many members stand before the first one for which `is_before` says no; it must say yes for the lowest
+    /// members and no for the others. Cost: O(log n) in the large form.
+    #[must_use]
+    pub fn partition_point(&self, is_before: impl Fn(&[u8], f64) -> bool) -> usize {
+        match &self.form {
+            Form::Small(packed) => {
+                let is_before = |entry| matches!(split(entry), (s, m) if is_before(m, s));
+                packed.iter().take_while(|entry| is_before(entry)).count()
+            }
+            Form::Large(large) => large.order.partition_point(|place| {
+                is_before(&large.members.entries()[place.index as usize].member, place.score)
+            }),
+        }
+    }
+
+    /// The members with ranks in `range`, as far as they exist, with their scores, from either end. Cost: O(log n)
+    /// and O(1) for each.
+    pub fn range(&self, range: Range<usize>) -> Members<'_> {
+        let end = range.end.min(self.len());
+        let range = range.start.min(end)..end;
+        match &self.form {
+            Form::Small(packed) => Members(Walk::Small(packed.range(range))),
+            Form::Large(large) => Members(Walk::Large(&large.members, large.order.range(range))),
+        }
+    }
+
+    /// All members with their scores, the lowest first.
+    pub fn iter(&self) -> Members<'_> {
+        self.range(0..self.len())
+    }
+
+    /// About `count` members from `cursor` on, with their scores, and where to go on; 0 begins, and 0 says it is over.
+    /// The small form gives everything at once, as in Redis.
+    pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], f64)>) {
+        let (cursor, small, large) = match &self.form {
+            Form::Small(_) => (0, Some(self.iter()), [].as_slice()),
+            Form::Large(large) => {
+                let (cursor, entries) = large.members.scan(cursor, count);
+                (cursor, None, entries)
+            }
+        };
+        let large = large.iter().map(|scored| (&*scored.member, scored.score));
+        (cursor, small.into_iter().flatten().chain(large))
+    }
+
+    /// Makes ready for `count` members to be added: goes over to the large form now if they alone would not fit the
+    /// small one (as in Redis).
+    pub fn prepare(&mut self, count: usize, limits: SortedSetLimits) {
+        if count > limits.entries_max {
+            self.enlarge();
+        }
+    }
+
+    /// Gives `member` this score, which is not NaN; adds it if there is none.
+    pub fn insert(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) {
+        if let Form::Small(packed) = &mut self.form {
+            let found = find(packed, member);
+            if let Some((_, spot, _)) = found {
+                packed.remove(spot, 1);
+            }
+            if packed.len() < limits.entries_max
+                && (member.len() <= limits.value_len_max || found.is_some())
+            {
+                let score = score + 0.0; // turns a negative zero into a positive one
+                let behind = packed.spots().find(|(_, entry)| split(entry) > (score, member));
+                let spot = behind.map_or(packed.end(), |(spot, _)| spot);
+                packed.insert(spot, &[&score.to_le_bytes(), member]);
+                return;
+            }
+            self.enlarge();
+        }
+        if let Form::Large(large) = &mut self.form {
+            large.insert(member, score);
+        }
+    }
+
+    /// Removes `member`; `false` if there is none.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Small(packed) => {
+                let found = find(packed, member);
+                if let Some((_, spot, _)) = found {
+                    packed.remove(spot, 1);
+                }
+                found.is_some()
+            }
+            Form::Large(large) => {
+                let found = large.members.find(member);
+                if let Some(index) = found {
+                    large.remove(large.rank(large.members.entries()[index].score, member));
+                }
+                found.is_some()
+            }
+        }
+    }
+
+    /// Removes the members with ranks in `range`, all of which exist. Cost: O(log n) for each in the large form.
+    pub fn remove_range(&mut self, range: Range<usize>) {
+        match &mut self.form {
+            Form::Small(packed) => {
+                if let Some(spot) = packed.spot(range.start) {
+                    packed.remove(spot, range.len());
+                }
+            }
+            Form::Large(large) => range.rev().for_each(|rank| large.remove(rank)),
+        }
+    }
+
+    /// Hands out commands that make this sorted set under `key`.
+    pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
+        let mut batches = Batches::new(&[b"ZADD", key], emit);
+        for (member, score) in self.iter() {
+            batches.push(&[number::format_f64(score).as_bytes(), member]);
+        }
+        batches.finish();
+    }
+
+    fn enlarge(&mut self) {
+        if let Form::Small(packed) = &self.form {
+            let mut large = Large::default();
+            for (rank, (score, member)) in packed.iter().map(split).enumerate() {
+                large.members.push(Scored { member: member.into(), score });
+                large.order.insert(rank, Place::new(score, rank));
+            }
+            self.form = Form::Large(large);
+        }
+    }
+
+    /// Panics unless members are in order, and table and list agree.
+    #[cfg(test)]
+    fn check_invariants(&self) {
+        let pairs = self.iter().map(|(member, score)| (score, member)).collect::<Vec<_>>();
+        assert!(pairs.is_sorted());
+        assert_eq!(pairs.len(), self.len());
+        match &self.form {
+            Form::Small(packed) => packed.check_invariants(),
+            Form::Large(large) => {
+                large.members.check_invariants();
+                assert_eq!(large.order.len(), large.members.len());
+                for place in large.order.range(0..large.order.len()) {
+                    let score = large.members.entries()[place.index as usize].score;
+                    assert_eq!(score, place.score);
+                }
+            }
+        }
+    }
+}
+
+impl Large {
+    /// How many members stand before this pair.
+    fn rank(&self, score: f64, member: &[u8]) -> usize {
+        let entries = self.members.entries();
+        self.order.partition_point(|place| {
+            place.score < score
+                || (place.score == score && *entries[place.index as usize].member < *member)
+        })
+    }
+
+    fn insert(&mut self, member: &[u8], score: f64) {
+        let index = match self.members.find(member) {
+            Some(index) => {
+                let old_score = self.members.entries()[index].score;
+                self.order.remove(self.rank(old_score, member));
+                self.members.entry_mut(index).score = score;
+                index
+            }
+            None => {
+                self.members.push(Scored { member: member.into(), score });
+                self.members.len() - 1
+            }
+        };
+        self.order.insert(self.rank(score, member), Place::new(score, index));
+    }
+
+    fn remove(&mut self, rank: usize) {
+        let index = self.order.remove(rank).index as usize;
+        let last = self.members.len() - 1;
+        if index != last {
+            // The last entry of the table is about to take the place of the removed one.
+            let Scored { member, score } = &self.members.entries()[last];
+            let (last_rank, score) = (self.rank(*score, member), *score);
+            self.order.set(last_rank, Place::new(score, index));
+        }
+        self.members.swap_remove(index);
+    }
+}
+
+/// Reads an entry of the small form.
+fn split(entry: &[u8]) -> (f64, &[u8]) {
+    let (score, member) = entry.split_first_chunk().expect("an entry begins with its score");
+    (f64::from_le_bytes(*score), member)
+}
+
+/// The rank of `member`, where its entry begins, and its score.
+fn find(packed: &Packed, member: &[u8]) -> Option<(usize, Spot, f64)> {
+    let mut entries = packed.spots().enumerate();
+    let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| split(entry).1 == member)?;
+    Some((rank, spot, split(entry).0))
+}
+
+/// Members of a [`SortedSet`] with their scores, from either end.
+#[derive(Clone, Debug)]
+pub struct Members<'a>(Walk<'a>);
+
+#[derive(Clone, Debug)]
+enum Walk<'a> {
+    Small(std::iter::Take<packed::Iter<'a>>),
+    Large(&'a DenseTable<Scored>, ranked::Items<'a, Place>),
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a [u8], f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walk::Small(entries) => {
+                entries.next().map(split).map(|(score, member)| (member, score))
+            }
+            Walk::Large(members, places) => places.next().map(|place| pair(members, place)),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Members<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walk::Small(entries) => {
+                entries.next_back().map(split).map(|(score, member)| (member, score))
+            }
+            Walk::Large(members, places) => places.next_back().map(|place| pair(members, place)),
+        }
+    }
+}
+
+fn pair(members: &DenseTable<Scored>, place: Place) -> (&[u8], f64) {
+    (&members.entries()[place.index as usize].member, place.score)
+}
+
+impl Typed for SortedSet {
+    fn from_value(value: &Value) -> Result<&Self, CommandError> {
+        match value {
+            Value::SortedSet(set) => Ok(set),
+            _ => Err(CommandError::WrongType),
+        }
+    }
+
+    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
+        match value {
+            Value::SortedSet(set) => Ok(set),
+            _ => Err(CommandError::WrongType),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::SortedSet(Box::new(self))
+    }
+}
+
+/// The same members with the same scores, in whatever form.
+impl PartialEq for SortedSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use std::collections::BTreeMap;
+
+    const LIMITS: SortedSetLimits = SortedSetLimits { entries_max: 4, value_len_max: 4 };
+
+    fn set(pairs: &[(f64, &str)]) -> SortedSet {
+        let mut set = SortedSet::default();
+        pairs.iter().for_each(|(score, member)| set.insert(member.as_bytes(), *score, LIMITS));
+        set
+    }
+
+    #[test]
+    fn it_grows_into_a_list_with_ranks_past_either_threshold() {
+        let mut four = set(&[(1.0, "a"), (2.0, "b"), (3.0, "c"), (4.0, "d")]);
+        assert_eq!(four.encoding(), "listpack");
+        four.insert(b"a", 9.0, LIMITS);
+        assert_eq!(four.encoding(), "listpack");
+        let mut five = four.clone();
+        five.insert(b"e", 5.0, LIMITS);
+        assert_eq!(five.encoding(), "skiplist");
+        five.remove(b"e");
+        assert_eq!(five.encoding(), "skiplist");
+        assert_eq!(five, four);
+        assert_eq!(set(&[(1.0, "1234")]).encoding(), "listpack");
+        assert_eq!(set(&[(1.0, "12345")]).encoding(), "skiplist");
+        let mut many = SortedSet::default();
+        many.prepare(5, LIMITS);
+        assert_eq!(many.encoding(), "skiplist");
+    }
+
+    #[test]
+    fn equal_scores_are_ordered_by_bytes() {
+        for extra in [None, Some("longer")] {
+            let mut set = set(&[(0.0, "b"), (-0.0, "a"), (0.0, "ab"), (f64::NEG_INFINITY, "z")]);
+            if let Some(member) = extra {
+                set.insert(member.as_bytes(), f64::INFINITY, LIMITS);
+            }
+            let members = set.range(0..4).map(|(member, _)| member).collect::<Vec<_>>();
+            assert_eq!(members, [b"z".as_slice(), b"a", b"ab", b"b"]);
+        }
+    }
+
+    #[test]
+    fn only_the_large_form_knows_a_negative_zero() {
+        let small = set(&[(-0.0, "a")]);
+        assert!(small.score(b"a").unwrap().is_sign_positive());
+        let large = set(&[(-0.0, "12345")]);
+        assert!(large.score(b"12345").unwrap().is_sign_negative());
+    }
+
+    #[test]
+    fn it_is_rebuilt_in_batches() {
+        let mut set = SortedSet::default();
+        for number in 0..100 {
+            set.insert(format!("m{number}").as_bytes(), f64::from(number) / 3.0, LIMITS);
+        }
+        let mut copy = SortedSet::default();
+        let mut lens = Vec::new();
+        set.rebuild(b"key", &mut |command| {
+            lens.push(command.as_argv().len());
+            let args = command.as_argv().iter().skip(2).collect::<Vec<_>>();
+            for pair in args.chunks(2) {
+                copy.insert(pair[1], number::parse_f64(pair[0]).unwrap(), LIMITS);
+            }
+        });
+        assert_eq!(lens, [2 + 128, 2 + 72]);
+        assert_eq!(copy, set);
+    }
+
+    #[test]
+    fn it_does_what_a_sorted_vector_does() {
+        let seed = 0x50_47ed;
+        println!("seed {seed:#x}");
+        let mut rng = Rng::new(seed);
+        for round in 0..12 {
+            let limits = SortedSetLimits { entries_max: rng.below(60), value_len_max: 64 };
+            let mut set = SortedSet::default();
+            let mut model: BTreeMap<Vec<u8>, f64> = BTreeMap::new();
+            for step in 0..400 {
+                let member = rng.below(300).to_string().into_bytes();
+                let score = rng.below(20) as f64 - 10.0;
+                match rng.below(8) {
+                    0..5 => {
+                        set.insert(&member, score, limits);
+                        model.insert(member.clone(), score);
+                    }
+                    5 | 6 => assert_eq!(set.remove(&member), model.remove(&member).is_some()),
+                    _ => {
+                        let start = rng.below(set.len() + 1);
+                        let end = (start + rng.below(4)).min(set.len());
+                        let removed = set.range(start..end).map(|(member, _)| member.to_vec());
+                        removed.collect::<Vec<_>>().iter().for_each(|member| {
+                            model.remove(member).unwrap();
+                        });
+                        set.remove_range(start..end);
+                    }
+                }
+                let mut order = model.iter().map(|(m, s)| (*s, m.as_slice())).collect::<Vec<_>>();
+                order.sort_by(|a, b| a.partial_cmp(b).unwrap());
+                let context = format!("round {round} step {step}");
+                assert!(set.iter().eq(order.iter().map(|(s, m)| (*m, *s))), "{context}");
+                assert!(set.iter().rev().eq(order.iter().rev().map(|(s, m)| (*m, *s))));
+                let rank = order.iter().position(|(_, m)| *m == member);
+                assert_eq!(set.rank(&member).map(|(rank, _)| rank), rank, "{context}");
+                assert_eq!(set.score(&member), model.get(&member).copied(), "{context}");
+                let below = order.iter().filter(|(s, _)| *s < score).count();
+                assert_eq!(set.partition_point(|_, s| s < score), below, "{context}");
+                let mut met = Vec::new();
+                let mut cursor = 0;
+                loop {
+                    let (next, members) = set.scan(cursor, 7);
+                    met.extend(members.map(|(member, score)| (score, member)));
+                    cursor = next;
+                    if cursor == 0 {
+                        break;
+                    }
+                }
+                met.sort_by(|a, b| a.partial_cmp(b).unwrap());
+                assert_eq!(met, order, "{context}");
+                if step % 20 == 0 {
+                    set.check_invariants();
+                }
+            }
+        }
+    }
+}
