@@ -150,8 +150,11 @@ impl Core {
                 self.handle(from, message);
             }
             is_quiet &= self.run_tasks().await;
-            self.dispatch_effects();
+            let before = self.reactor.activity();
             self.keep_house();
+            self.dispatch_effects();
+            // A client that has just been served or closed wants its task to run before the core sleeps.
+            is_quiet &= self.reactor.activity() == before;
             self.commit_journal();
             let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
             self.sleep(is_quiet, is_congested);
@@ -237,6 +240,7 @@ impl Core {
             Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Served { token, reply } => {
                 if let Some(peer) = self.peer(token) {
+                    self.reactor.note_activity();
                     peer.unblock(Unblocked::Served(reply));
                 }
             }
@@ -301,12 +305,12 @@ impl Core {
         }
     }
 
-    fn heed(&self, notice: Notice) {
+    fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Shutdown => self.is_stopping.set(true),
-            Notice::Events(..) => {}
+            Notice::Publish(notifications) => self.publish_all(&notifications),
         }
     }
 
@@ -343,6 +347,7 @@ impl Core {
 
     /// Takes over new settings.
     pub fn set_settings(&self, settings: Arc<Settings>) {
+        self.shard.borrow_mut().set_options(crate::options::shard_options(&settings));
         *self.settings.borrow_mut() = settings;
     }
 
@@ -479,6 +484,7 @@ impl Core {
         else {
             unreachable!("only PUBLISH and SPUBLISH publish")
         };
+        self.publish_events();
         let receiver_count = self.publish(*topic, channel, payload);
         Writer::new(reply, caller.resp).integer(receiver_count as i64);
     }
@@ -544,6 +550,7 @@ impl Core {
             let message = Message::Served { token, reply: served.reply };
             self.post(usize::from(served.id.core), message);
         }
+        self.publish_events();
     }
 
     /// Expires keys and frees memory, a little in every tick.

@@ -5,10 +5,10 @@ use crate::pubsub::{Delivery, Topic};
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
+use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::waiters::Waiter;
-use shard::{CommandError, Now};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -148,6 +148,6 @@ pub enum Notice {
     Unpaused,
     /// The server is shutting down: close everything.
     Shutdown,
-    /// Keyspace events that happened at this moment.
-    Events(Now, Vec<shard::effects::KeyEvent>),
+    /// Keyspace notifications on channels that the core owns, in the order they happened.
+    Publish(Vec<crate::pubsub::Notification>),
 }

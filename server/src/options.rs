@@ -1,6 +1,6 @@
 //! The part of the settings that a shard needs.
 
-use ops::config::Settings;
+use ops::config::{KeyspaceEvents, Settings};
 use shard::Options;
 use shard::event::EventClasses;
 
@@ -17,9 +17,41 @@ pub fn shard_options(settings: &Settings) -> Options {
         zset_max_listpack_entries: settings.zset_max_listpack_entries as usize,
         zset_max_listpack_value: settings.zset_max_listpack_value_bytes as usize,
         proto_max_bulk_len: settings.proto_max_bulk_len_bytes as usize,
-        notify_keyspace_events: EventClasses::NONE,
+        notify_keyspace_events: event_classes(settings.notify_keyspace_events),
         active_expire_effort: settings.active_expire_effort,
         is_journaling: settings.appendonly,
         ..Options::default()
+    }
+}
+
+/// The classes a shard is to report: none at all if they would be published on no kind of channel.
+fn event_classes(events: KeyspaceEvents) -> EventClasses {
+    if !events.has(b'K') && !events.has(b'E') {
+        return EventClasses::NONE;
+    }
+    let chosen = b"KEg$lshzxetmdn".iter().copied().filter(|letter| events.has(*letter));
+    let letters: Vec<u8> = chosen.collect();
+    EventClasses::parse(&letters).expect("both sides know the same letters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(letters: &[u8]) -> EventClasses {
+        event_classes(KeyspaceEvents::parse(letters).unwrap())
+    }
+
+    #[test]
+    fn letters_mean_the_same_to_shards() {
+        for letters in [&b"KEA"[..], b"E$x", b"Kg", b"KEmn", b"KlshzetdE"] {
+            assert_eq!(classes(letters), EventClasses::parse(letters).unwrap());
+        }
+    }
+
+    #[test]
+    fn without_a_kind_of_channel_nothing_is_reported() {
+        assert_eq!(classes(b"A"), EventClasses::NONE);
+        assert_eq!(classes(b""), EventClasses::NONE);
     }
 }

@@ -9,9 +9,11 @@
 //! confirmed to the client.
 
 mod frame;
+mod notify;
 mod subscriptions;
 
 pub use frame::Frame;
+pub use notify::Notification;
 pub use subscriptions::Subscriptions;
 
 use crate::peer::Peer;
