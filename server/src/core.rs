@@ -5,11 +5,14 @@
 //! only thing that blocks, and it blocks in the ring.
 
 use crate::batch::Batch;
+use crate::clients::ClientFlags;
 use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::{self, Exchange};
 use crate::journal::Journal;
+use crate::listener::CoreListeners;
 use crate::mailbox::Mailbox;
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
+use crate::options::shard_options;
 use crate::peer::{Close, Peer, Unblocked};
 use crate::pubsub::{Delivery, PubSub, Topic};
 use crate::registry::{Kind, Registered};
@@ -18,6 +21,7 @@ use crate::runtime::executor;
 use crate::runtime::reactor::{Reactor, SocketKey};
 use crate::shared::Shared;
 use ops::config::Settings;
+use ops::latency::Sample;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::reply::Writer;
@@ -42,9 +46,11 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const PAUSE_LOOK_MS: i64 = 20;
 /// How soon a core tries again when another core's mailbox is full.
 const RETRY_AFTER: Duration = Duration::from_micros(100);
-/// How often a core expires keys and frees memory: normally, and while there is more to do. Microseconds.
-const UPKEEP_PERIOD_US: i64 = 100_000;
+/// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
+/// per second.
 const UPKEEP_BUSY_US: i64 = 1_000;
+/// How often a core looks for idle connections, in milliseconds.
+const IDLE_LOOK_MS: i64 = 500;
 /// Entries looked at, and freed, each time: well under a millisecond.
 const EXPIRE_BUDGET: usize = 2_000;
 const FREE_BUDGET: usize = 2_000;
@@ -65,6 +71,7 @@ pub struct Core {
     pub shard: RefCell<Shard>,
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
+    pub(crate) listeners: RefCell<CoreListeners>,
     journal: RefCell<Option<Journal>>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
@@ -80,6 +87,10 @@ pub struct Core {
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
     next_upkeep_us: Cell<i64>,
+    /// When idle connections are looked for again, in milliseconds since 1970.
+    next_idle_look_ms: Cell<i64>,
+    /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
+    spike_after_us: Cell<u64>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -111,6 +122,9 @@ impl Core {
         let settings = Arc::new(shared.config().settings().clone());
         let counters = shared.metrics.core(id);
         shared.switchboard.set_wake_fd(id, reactor.wake_fd());
+        let bell = reactor.signal_sender().expect("a few descriptors are left at the start");
+        shared.inboxes[id].set_bell(bell);
+        let spike_after_us = Cell::new(spike_after_us(&settings));
         Rc::new(Core {
             id,
             shared,
@@ -118,6 +132,7 @@ impl Core {
             shard: RefCell::new(shard),
             journal: RefCell::new(journal),
             pubsub: RefCell::default(),
+            listeners: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
             mailbox,
@@ -130,6 +145,8 @@ impl Core {
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
+            next_idle_look_ms: Cell::new(0),
+            spike_after_us,
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -147,6 +164,10 @@ impl Core {
             let mut is_quiet = messages.is_empty();
             for (from, message) in messages.drain(..) {
                 self.handle(from, message);
+            }
+            for message in self.shared.inboxes[self.id].take() {
+                is_quiet = false;
+                self.handle(self.id, message);
             }
             is_quiet &= self.run_tasks().await;
             self.dispatch_effects();
@@ -259,11 +280,7 @@ impl Core {
         }
         let ticket = self.asks.borrow_mut().open();
         self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
-        poll_fn(|cx| {
-            self.reactor.note_activity();
-            self.asks.borrow_mut().poll(ticket, cx.waker())
-        })
-        .await
+        self.await_answer(ticket).await
     }
 
     /// Asks every core, in parallel; the answers come in the order of the cores.
@@ -289,23 +306,46 @@ impl Core {
         async move {
             match started {
                 Err(answer) => answer,
-                Ok(ticket) => {
-                    poll_fn(|cx| {
-                        self.reactor.note_activity();
-                        self.asks.borrow_mut().poll(ticket, cx.waker())
-                    })
-                    .await
-                }
+                Ok(ticket) => self.await_answer(ticket).await,
             }
         }
     }
 
-    fn heed(&self, notice: Notice) {
+    /// Runs what would block this core on a thread of its own, and waits for its answer.
+    ///
+    /// # Panics
+    /// If the system has no thread left.
+    pub fn run_aside(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) -> impl Future<Output = Answer> + '_ {
+        let ticket = self.asks.borrow_mut().open();
+        let (shared, id) = (self.shared.clone(), self.id);
+        executor::spawn_aside(name, move || {
+            let answer = Box::new(work());
+            shared.inboxes[id].post(Message::Answer { ticket, answer });
+        });
+        self.await_answer(ticket)
+    }
+
+    fn await_answer(&self, ticket: u32) -> impl Future<Output = Answer> + '_ {
+        poll_fn(move |cx| {
+            self.reactor.note_activity();
+            self.asks.borrow_mut().poll(ticket, cx.waker())
+        })
+    }
+
+    fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => {}
             Notice::Shutdown => self.is_stopping.set(true),
-            Notice::Events(..) => {}
+            Notice::Publish(messages) => {
+                for (channel, payload) in messages {
+                    self.publish(Topic::Channel, &channel, &payload);
+                }
+            }
         }
     }
 
@@ -323,9 +363,15 @@ impl Core {
         self.settings.borrow().clone()
     }
 
-    /// Takes over new settings.
-    pub fn set_settings(&self, settings: Arc<Settings>) {
-        *self.settings.borrow_mut() = settings;
+    /// Takes over the settings as they are now.
+    pub fn take_over_settings(&self) {
+        let settings = self.shared.config().settings().clone();
+        let is_journaling = self.journal.borrow().is_some();
+        let options = shard::Options { is_journaling, ..shard_options(&settings) };
+        self.shard.borrow_mut().set_options(options);
+        self.spike_after_us.set(spike_after_us(&settings));
+        *self.settings.borrow_mut() = Arc::new(settings);
+        self.start_listening();
     }
 
     /// This core's counters.
@@ -348,7 +394,11 @@ impl Core {
         };
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
+        let start = reply.len();
         let outcome = self.shard.borrow_mut().execute(self.now.get(), &call, reply);
+        if outcome == Outcome::Failed {
+            self.note_error(&reply[start..]);
+        }
         (outcome, self.account(command, outcome))
     }
 
@@ -361,9 +411,26 @@ impl Core {
         counters.ns.add(ns);
         if outcome == Outcome::Failed {
             counters.failed.add(1);
-            self.counters.error_replies.increment();
         }
-        ns / 1000
+        let us = ns / 1000;
+        if us >= self.spike_after_us.get() {
+            self.note_spike(command, us / 1000);
+        }
+        us
+    }
+
+    /// Enters a slow command in the latency monitor.
+    #[cold]
+    fn note_spike(&self, command: &Registered, latency_ms: u64) {
+        let event = if command.is(Flags::FAST) { "fast-command" } else { "command" };
+        let unix_time_s = (self.now().unix_us / 1_000_000).unsigned_abs();
+        self.shared.latency.push(event, Sample { unix_time_s, latency_ms });
+    }
+
+    /// Counts an error reply, given as it is sent or without its `-`.
+    pub fn note_error(&self, reply: &[u8]) {
+        self.counters.error_replies.increment();
+        self.shared.error_statistics[self.id].count(reply);
     }
 
     /// Measures the next command from now on.
@@ -380,7 +447,8 @@ impl Core {
     /// Sets this core's statistics to zero.
     pub fn reset_statistics(&self) {
         self.shared.command_statistics[self.id].reset();
-        self.shard.borrow_mut().reset_stats();
+        self.shared.error_statistics[self.id].reset();
+        self.publish_counters();
     }
 
     /// Until when CLIENT PAUSE holds back a command with these flags; `None` if it does not.
@@ -502,18 +570,20 @@ impl Core {
 
     fn send_to_monitors(&self, line: &[u8]) {
         let peers = self.peers.borrow();
-        let monitors = peers
-            .iter()
-            .flatten()
-            .filter(|peer| peer.client.has_flag(crate::clients::ClientFlags::MONITOR));
+        let monitors =
+            peers.iter().flatten().filter(|peer| peer.client.has_flag(ClientFlags::MONITOR));
         for peer in monitors {
             let unsent_len = self.reactor.send_copy(peer.key, line);
             connection::output::check_limit(self, peer, unsent_len);
         }
     }
 
-    /// What writes did in this tick: served clients, keyspace events, journal.
+    /// What writes did in this tick: keyspace events, served clients.
     fn dispatch_effects(self: &Rc<Self>) {
+        let events = std::mem::take(&mut self.shard.borrow_mut().effects_mut().events);
+        if !events.is_empty() {
+            self.publish_events(&events);
+        }
         let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
         for served in served {
             let token = SocketKey::from_token(served.id.token);
@@ -534,10 +604,23 @@ impl Core {
         let mut shard = self.shard.borrow_mut();
         let is_expiring = self.is_expiring.get() && shard.expire_cycle(now, EXPIRE_BUDGET);
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
-        let period = if has_more { UPKEEP_BUSY_US } else { UPKEEP_PERIOD_US };
+        let period = match has_more {
+            true => UPKEEP_BUSY_US,
+            false => 1_000_000 / i64::from(self.settings.borrow().hz.max(1)),
+        };
         self.next_upkeep_us.set(now.unix_us + period);
-        let stats = shard.stats(now);
         drop(shard);
+        self.publish_counters();
+        self.close_idle_clients();
+        if self.id == 0 {
+            self.shared.rates.sample(now.unix_us, &self.shared.metrics.totals());
+        }
+        self.reactor.resume_listening();
+    }
+
+    /// Writes the figures of shard and connections where others read them; returns those of the shard.
+    pub fn publish_counters(&self) -> shard::shard::Stats {
+        let stats = self.shard.borrow().stats(self.now());
         self.counters.keyspace_hits.set(stats.hits);
         self.counters.keyspace_misses.set(stats.misses);
         self.counters.expired_keys.set(stats.expired);
@@ -546,9 +629,29 @@ impl Core {
         });
         self.counters.keys.set(keys);
         self.counters.keys_with_expiry.set(expires);
+        self.counters.writes.set(self.reactor.send_count());
         let connections = self.shared.connection_counts[self.id].load(Ordering::Relaxed);
         self.counters.connections_open.set(connections as u64);
-        self.reactor.resume_listening();
+        stats
+    }
+
+    /// Closes connections that have said nothing for `timeout` seconds, unless they wait or listen.
+    fn close_idle_clients(&self) {
+        const EXEMPT: [u32; 3] = [ClientFlags::BLOCKED, ClientFlags::PUBSUB, ClientFlags::MONITOR];
+        let timeout_ms = i64::from(self.settings.borrow().timeout_s) * 1000;
+        let now_ms = self.now().unix_ms();
+        if timeout_ms == 0 || now_ms < self.next_idle_look_ms.get() {
+            return;
+        }
+        self.next_idle_look_ms.set(now_ms + IDLE_LOOK_MS);
+        for peer in self.peers.borrow().iter().flatten() {
+            let client = &peer.client;
+            let idle_ms = now_ms - client.active_at_ms.load(Ordering::Relaxed);
+            if idle_ms > timeout_ms && !EXEMPT.iter().any(|flag| client.has_flag(*flag)) {
+                tracing::debug!(client = client.id, "closing an idle client");
+                self.close_peer(peer, Close::Now);
+            }
+        }
     }
 
     // ---- connections
@@ -561,20 +664,9 @@ impl Core {
             let core = core.map_or(self.id, |(core, _)| core);
             counts[core].fetch_add(1, Ordering::Relaxed);
             self.counters().connections_received.add(1);
-            let is_unix = self.shared.is_unix_listener(accepted.listener);
+            let is_unix = self.is_unix_listener(accepted.listener);
             let connection = NewConnection { fd: accepted.fd, is_unix };
             self.post(core, Message::Connection(Box::new(connection)));
-        }
-    }
-
-    /// Accepts on every listening socket of the server.
-    ///
-    /// # Panics
-    /// If the process is out of descriptors.
-    pub fn start_listening(&self) {
-        for listener in &self.shared.listeners {
-            let copy = listener.try_clone().expect("a few descriptors are left at the start");
-            self.reactor.listen(copy);
         }
     }
 
@@ -660,6 +752,13 @@ impl Core {
         if spare.len() < SPARE_COUNT_MAX {
             spare.push(exchange);
         }
+    }
+}
+
+fn spike_after_us(settings: &Settings) -> u64 {
+    match settings.latency_monitor_threshold_ms {
+        0 => u64::MAX,
+        threshold_ms => threshold_ms.saturating_mul(1000),
     }
 }
 

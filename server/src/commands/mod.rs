@@ -3,7 +3,12 @@
 //! A row is like that of `shard::commands`; its function runs on the core of the connection once the replies before
 //! it are complete, and may ask other cores ([`ServerRun::Later`]).
 
+mod access;
+pub mod command;
+pub mod config;
 pub mod connection;
+mod help;
+pub mod info;
 pub mod pubsub;
 
 use crate::connection::Connection;
@@ -41,4 +46,5 @@ pub enum ServerRun {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[ServerCommand]] = &[connection::COMMANDS, pubsub::COMMANDS];
+pub const TABLES: &[&[ServerCommand]] =
+    &[command::COMMANDS, config::COMMANDS, connection::COMMANDS, info::COMMANDS, pubsub::COMMANDS];

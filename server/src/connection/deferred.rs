@@ -69,6 +69,7 @@ impl Connection {
                         self.replies.truncate(start);
                         let resp = self.session.resp;
                         Writer::new(&mut self.replies, resp).error(&error.as_bytes());
+                        core.note_error(&error.as_bytes());
                         Outcome::Failed
                     }
                 }
@@ -76,18 +77,17 @@ impl Connection {
             Kind::Shard(_) => {
                 let (db, caller) = (self.session.db, self.caller());
                 let route = router::route(core, command, argv.as_argv());
-                if route == Route::Shard(core.id) {
-                    return core.execute_here(
-                        command,
-                        db,
-                        argv.as_argv(),
-                        caller,
-                        &mut self.replies,
-                    );
-                }
+                let start = self.replies.len();
                 let replies = &mut self.replies;
                 let argv_view = argv.as_argv();
-                let outcome = transaction::run(core, command, db, argv_view, caller, replies).await;
+                let outcome = if route == Route::Shard(core.id) {
+                    core.execute_here(command, db, argv_view, caller, replies)
+                } else {
+                    transaction::run(core, command, db, argv_view, caller, replies).await
+                };
+                if outcome == Outcome::Failed {
+                    core.note_error(&self.replies[start..]);
+                }
                 if outcome == Outcome::Blocked {
                     return self.block(command, argv).await;
                 }
@@ -176,6 +176,7 @@ impl Connection {
             Unblocked::Error => {
                 let text = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
                 Writer::new(&mut self.replies, resp).error(text);
+                core.note_error(text);
                 Outcome::Failed
             }
         }

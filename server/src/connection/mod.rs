@@ -180,8 +180,9 @@ impl Connection {
                 Ok(Parsed::Empty { len }) => consumed += len,
                 Ok(Parsed::Incomplete { .. }) => break,
                 Err(error) => {
-                    self.reply(|writer| writer.error(format!("ERR {error}").as_bytes()));
-                    self.core.counters().error_replies.increment();
+                    let text = format!("ERR {error}");
+                    self.reply(|writer| writer.error(text.as_bytes()));
+                    self.core.note_error(text.as_bytes());
                     self.peer.order_close(Close::AfterReplies);
                     consumed = input.len();
                 }
@@ -201,7 +202,7 @@ impl Connection {
         match dispatch::dispatch(&core, &self.session, argv) {
             Step::Refuse(text) => {
                 self.reply(|writer| writer.error(&text));
-                core.counters().error_replies.increment();
+                core.note_error(&text);
                 None
             }
             Step::Here(command) => {

@@ -35,7 +35,7 @@ impl Connection {
             fd: std::os::fd::AsRawFd::as_raw_fd(&fd).into(),
             peer_address,
             local_address,
-            unix_path: is_unix.then(|| shared.unix_path.clone()).flatten(),
+            unix_path: is_unix.then(|| shared.listening.unix_path()).flatten(),
             connected_at_ms: now_ms,
             active_at_ms: now_ms.into(),
             last_command: u16::MAX.into(),

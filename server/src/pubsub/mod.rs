@@ -8,6 +8,8 @@
 //! Invariant: owner counts = sum over cores of local subscribers, changed by [`Change`] before a subscription is
 //! confirmed to the client.
 
+mod events;
+
 use crate::peer::Peer;
 use crate::runtime::reactor::SocketKey;
 use ahash::AHashMap;
@@ -92,6 +94,15 @@ impl PubSub {
         if counts.is_empty() {
             self.owned.remove(&key);
             self.pattern_count -= usize::from(is_pattern);
+        }
+    }
+
+    /// How many channels of this kind with subscribers this core owns; for patterns, how many there are.
+    #[must_use]
+    pub fn owned_count(&self, topic: Topic) -> usize {
+        match topic {
+            Topic::Pattern => self.pattern_count,
+            _ => self.owned.keys().filter(|(kind, _)| *kind == topic).count(),
         }
     }
 
