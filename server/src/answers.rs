@@ -2,8 +2,9 @@
 
 use crate::clients::ClientFlags;
 use crate::core::Core;
-use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
+use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
+use crate::pubsub::Topic;
 use shard::{Call, Outcome};
 
 impl Core {
@@ -53,10 +54,11 @@ impl Core {
 
     fn answer_about_core(&self, question: CoreQuestion) -> Answer {
         match question {
-            CoreQuestion::Settings(settings) => {
-                self.set_settings(settings);
+            CoreQuestion::Settings => {
+                self.take_over_settings();
                 Answer::Done(true)
             }
+            CoreQuestion::Report => Answer::Report(Box::new(self.report())),
             CoreQuestion::KeyCount(db) => {
                 Answer::Count(self.shard.borrow().keyspace().database(db).len() as u64)
             }
@@ -98,6 +100,19 @@ impl Core {
                 Answer::Done(true)
             }
             CoreQuestion::CloseJournal => Answer::Done(true),
+        }
+    }
+}
+
+impl Core {
+    fn report(&self) -> CoreReport {
+        let shard = self.publish_counters();
+        let pubsub = self.pubsub.borrow();
+        CoreReport {
+            shard,
+            channel_count: pubsub.owned_count(Topic::Channel),
+            pattern_count: pubsub.owned_count(Topic::Pattern),
+            shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
         }
     }
 }

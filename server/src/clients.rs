@@ -34,8 +34,6 @@ pub struct Client {
     pub active_at_ms: AtomicI64,
     /// Its last command; `u16::MAX` before the first.
     pub last_command: AtomicU16,
-    /// Index of the subcommand of its last command; `u16::MAX` for none.
-    pub last_subcommand: AtomicU16,
     /// Selected database.
     pub db: AtomicU16,
     /// Protocol version, 2 or 3.

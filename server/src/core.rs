@@ -5,11 +5,14 @@
 //! only thing that blocks, and it blocks in the ring.
 
 use crate::batch::Batch;
+use crate::clients::ClientFlags;
 use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::{self, Ahead, Exchange, Session};
 use crate::journal::Journal;
-use crate::mailbox::Mailbox;
+use crate::listener::CoreListeners;
+use crate::mailbox::{Arrived, Epochs, Mailbox};
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
+use crate::options::shard_options;
 use crate::peer::{Close, Peer, Unblocked};
 use crate::pubsub::{Delivery, PubSub, Topic};
 use crate::registry::{Kind, Registered};
@@ -18,6 +21,7 @@ use crate::runtime::executor;
 use crate::runtime::reactor::{Reactor, SocketKey};
 use crate::shared::Shared;
 use ops::config::Settings;
+use ops::latency::Sample;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::reply::Writer;
@@ -42,8 +46,8 @@ const ROUNDS_MAX: usize = 4;
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// How soon a core tries again when another core's mailbox is full.
 const RETRY_AFTER: Duration = Duration::from_micros(100);
-/// How often a core expires keys and frees memory: normally, and while there is more to do. Microseconds.
-const UPKEEP_PERIOD_US: i64 = 100_000;
+/// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
+/// per second.
 const UPKEEP_BUSY_US: i64 = 1_000;
 /// Entries looked at, and freed, each time: well under a millisecond.
 const EXPIRE_BUDGET: usize = 2_000;
@@ -63,6 +67,7 @@ pub struct Core {
     pub shard: RefCell<Shard>,
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
+    pub(crate) listeners: RefCell<CoreListeners>,
     journal: RefCell<Option<Journal>>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
@@ -74,12 +79,16 @@ pub struct Core {
     spare_ahead: RefCell<Option<Ahead>>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
+    /// The epoch of what the shard does now.
+    epoch: Cell<Epochs>,
     /// When the last command ended: what the next one's duration is measured from.
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
     next_upkeep_us: Cell<i64>,
     /// When [`Core::tend_connections`] is due again, in microseconds since 1970.
     next_tending_us: Cell<i64>,
+    /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
+    spike_after_us: Cell<u64>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -111,6 +120,9 @@ impl Core {
         let settings = Arc::new(shared.config().settings().clone());
         let counters = shared.metrics.core(id);
         shared.switchboard.set_wake_fd(id, reactor.wake_fd());
+        let bell = reactor.signal_sender().expect("a few descriptors are left at the start");
+        shared.inboxes[id].set_bell(bell);
+        let spike_after_us = Cell::new(spike_after_us(&settings));
         Rc::new(Core {
             id,
             shared,
@@ -118,6 +130,7 @@ impl Core {
             shard: RefCell::new(shard),
             journal: RefCell::new(journal),
             pubsub: RefCell::default(),
+            listeners: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
             mailbox,
@@ -128,9 +141,11 @@ impl Core {
             spare_ahead: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
+            epoch: Cell::new(0),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
             next_tending_us: Cell::new(0),
+            spike_after_us,
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -144,10 +159,18 @@ impl Core {
             self.reactor.reap();
             self.reactor.fire_timers(self.last_moment.get());
             self.take_connections();
-            self.mailbox.drain(&self.shared.switchboard, &mut messages);
+            // Read behind `reap`: what a client does after a reply lies in the same epoch or a later one.
+            let epoch = self.shared.switchboard.epoch();
+            self.mailbox.drain(&self.shared.switchboard, epoch, &mut messages);
             let mut is_quiet = messages.is_empty();
-            for (from, message) in messages.drain(..) {
+            for Arrived { epoch, from, message } in messages.drain(..) {
+                self.enter_epoch(epoch);
                 self.handle(from, message);
+            }
+            self.enter_epoch(epoch);
+            for message in self.shared.inboxes[self.id].take() {
+                is_quiet = false;
+                self.handle(self.id, message);
             }
             is_quiet &= self.run_tasks().await;
             let before = self.reactor.activity();
@@ -170,7 +193,16 @@ impl Core {
         if let (Some(journal), Some(log)) =
             (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
         {
-            journal.seal(log, &self.reactor, &self.counters);
+            let epoch = log.epoch(self.shared.switchboard.epoch());
+            journal.seal(log, epoch, &self.reactor, &self.counters);
+        }
+    }
+
+    /// What the shard does from now on lies in `epoch`, unless it has gone further already.
+    fn enter_epoch(&self, epoch: Epochs) {
+        if epoch > self.epoch.get() {
+            self.commit_journal();
+            self.epoch.set(epoch);
         }
     }
 
@@ -182,7 +214,9 @@ impl Core {
             (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
         {
             let policy = self.settings.borrow().appendfsync;
-            journal.commit(log, policy, entries.as_bytes(), &self.reactor, &self.counters);
+            let epoch = log.epoch(self.epoch.get());
+            let bytes = entries.as_bytes();
+            journal.commit(log, policy, epoch, bytes, &self.reactor, &self.counters);
         }
         entries.clear();
     }
@@ -207,7 +241,11 @@ impl Core {
 
     fn sleep(&self, is_quiet: bool, is_congested: bool) {
         let may_sleep = is_quiet && self.mailbox.prepare_to_sleep(&self.shared.switchboard);
-        let longest = if is_congested { RETRY_AFTER } else { SLEEP_MAX };
+        let upkeep_us = self.next_upkeep_us.get().saturating_sub(self.now().unix_us).max(0);
+        let longest = match is_congested {
+            true => RETRY_AFTER,
+            false => SLEEP_MAX.min(Duration::from_micros(upkeep_us.unsigned_abs())),
+        };
         let deadline = self.last_moment.get().after(longest);
         self.counters().sleeps.add(u64::from(may_sleep));
         self.reactor
@@ -224,7 +262,7 @@ impl Core {
         match message {
             Message::Batch(mut batch) => {
                 self.run_batch(&mut batch);
-                self.mailbox.post(from, Message::BatchDone(batch));
+                self.post(from, Message::BatchDone(batch));
             }
             Message::BatchDone(batch) => {
                 if let Some(peer) = self.peer(batch.token) {
@@ -257,6 +295,11 @@ impl Core {
         }
     }
 
+    /// Sends the commands of a connection to a core, which may be this one; they run in the order of the flushes.
+    pub fn post_batch(&self, core: usize, batch: Box<Batch>) {
+        self.mailbox.post(core, Message::Batch(batch));
+    }
+
     /// Asks a core and waits for its answer; this core answers at once.
     pub async fn ask(&self, core: usize, question: Question) -> Answer {
         if core == self.id {
@@ -264,11 +307,7 @@ impl Core {
         }
         let ticket = self.asks.borrow_mut().open();
         self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
-        poll_fn(|cx| {
-            self.reactor.note_activity();
-            self.asks.borrow_mut().poll(ticket, cx.waker())
-        })
-        .await
+        self.await_answer(ticket).await
     }
 
     /// Asks every core, in parallel; the answers come in the order of the cores.
@@ -294,15 +333,34 @@ impl Core {
         async move {
             match started {
                 Err(answer) => answer,
-                Ok(ticket) => {
-                    poll_fn(|cx| {
-                        self.reactor.note_activity();
-                        self.asks.borrow_mut().poll(ticket, cx.waker())
-                    })
-                    .await
-                }
+                Ok(ticket) => self.await_answer(ticket).await,
             }
         }
+    }
+
+    /// Runs what would block this core on a thread of its own, and waits for its answer.
+    ///
+    /// # Panics
+    /// If the system has no thread left.
+    pub fn run_aside(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) -> impl Future<Output = Answer> + '_ {
+        let ticket = self.asks.borrow_mut().open();
+        let (shared, id) = (self.shared.clone(), self.id);
+        executor::spawn_aside(name, move || {
+            let answer = Box::new(work());
+            shared.inboxes[id].post(Message::Answer { ticket, answer });
+        });
+        self.await_answer(ticket)
+    }
+
+    fn await_answer(&self, ticket: u32) -> impl Future<Output = Answer> + '_ {
+        poll_fn(move |cx| {
+            self.reactor.note_activity();
+            self.asks.borrow_mut().poll(ticket, cx.waker())
+        })
     }
 
     fn heed(self: &Rc<Self>, notice: Notice) {
@@ -345,10 +403,15 @@ impl Core {
         }
     }
 
-    /// Takes over new settings.
-    pub fn set_settings(&self, settings: Arc<Settings>) {
-        self.shard.borrow_mut().set_options(crate::options::shard_options(&settings));
-        *self.settings.borrow_mut() = settings;
+    /// Takes over the settings as they are now.
+    pub fn take_over_settings(&self) {
+        let settings = self.shared.config().settings().clone();
+        let is_journaling = self.journal.borrow().is_some();
+        let options = shard::Options { is_journaling, ..shard_options(&settings) };
+        self.shard.borrow_mut().set_options(options);
+        self.spike_after_us.set(spike_after_us(&settings));
+        *self.settings.borrow_mut() = Arc::new(settings);
+        self.start_listening();
     }
 
     /// Whether this client must give a password before it may do anything else.
@@ -377,7 +440,11 @@ impl Core {
         };
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
+        let start = reply.len();
         let outcome = self.shard.borrow_mut().execute(self.now.get(), &call, reply);
+        if outcome == Outcome::Failed {
+            self.note_error(&reply[start..]);
+        }
         (outcome, self.account(command, outcome))
     }
 
@@ -390,9 +457,26 @@ impl Core {
         counters.ns.add(ns);
         if outcome == Outcome::Failed {
             counters.failed.add(1);
-            self.counters.error_replies.increment();
         }
-        ns / 1000
+        let us = ns / 1000;
+        if us >= self.spike_after_us.get() {
+            self.note_spike(command, us / 1000);
+        }
+        us
+    }
+
+    /// Enters a slow command in the latency monitor.
+    #[cold]
+    fn note_spike(&self, command: &Registered, latency_ms: u64) {
+        let event = if command.is(Flags::FAST) { "fast-command" } else { "command" };
+        let unix_time_s = (self.now().unix_us / 1_000_000).unsigned_abs();
+        self.shared.latency.push(event, Sample { unix_time_s, latency_ms });
+    }
+
+    /// Counts an error reply, given as it is sent or without its `-`.
+    pub fn note_error(&self, reply: &[u8]) {
+        self.counters.error_replies.increment();
+        self.shared.error_statistics[self.id].count(reply);
     }
 
     /// Measures the next command from now on.
@@ -409,7 +493,8 @@ impl Core {
     /// Sets this core's statistics to zero.
     pub fn reset_statistics(&self) {
         self.shared.command_statistics[self.id].reset();
-        self.shard.borrow_mut().reset_stats();
+        self.shared.error_statistics[self.id].reset();
+        self.publish_counters();
     }
 
     /// Until when CLIENT PAUSE holds back a command with these flags; `None` if it does not.
@@ -532,17 +617,15 @@ impl Core {
 
     fn send_to_monitors(&self, line: &[u8]) {
         let peers = self.peers.borrow();
-        let monitors = peers
-            .iter()
-            .flatten()
-            .filter(|peer| peer.client.has_flag(crate::clients::ClientFlags::MONITOR));
+        let monitors =
+            peers.iter().flatten().filter(|peer| peer.client.has_flag(ClientFlags::MONITOR));
         for peer in monitors {
             let unsent_len = self.reactor.send_copy(peer.key, line);
             connection::output::check_limit(self, peer, unsent_len);
         }
     }
 
-    /// What writes did in this tick: served clients, keyspace events, journal.
+    /// What writes did in this tick: keyspace events, served clients.
     fn dispatch_effects(self: &Rc<Self>) {
         let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
         for served in served {
@@ -557,7 +640,7 @@ impl Core {
     fn keep_house(&self) {
         let now = self.now();
         if let Some(log) = &self.shared.log {
-            log.keep_clock(now.unix_us);
+            log.keep_clock(now.unix_us, &self.shared.switchboard);
         }
         if now.unix_us >= self.next_tending_us.get() {
             self.tend_connections();
@@ -571,10 +654,22 @@ impl Core {
         let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
         let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
-        let period = if has_more { UPKEEP_BUSY_US } else { UPKEEP_PERIOD_US };
+        let period = match has_more {
+            true => UPKEEP_BUSY_US,
+            false => 1_000_000 / i64::from(self.settings.borrow().hz.max(1)),
+        };
         self.next_upkeep_us.set(now.unix_us + period);
-        let stats = shard.stats(now);
         drop(shard);
+        self.publish_counters();
+        if self.id == 0 {
+            self.shared.rates.sample(now.unix_us, &self.shared.metrics.totals());
+        }
+        self.reactor.resume_listening();
+    }
+
+    /// Writes the figures of shard and connections where others read them; returns those of the shard.
+    pub fn publish_counters(&self) -> shard::shard::Stats {
+        let stats = self.shard.borrow().stats(self.now());
         self.counters.keyspace_hits.set(stats.hits);
         self.counters.keyspace_misses.set(stats.misses);
         self.counters.expired_keys.set(stats.expired);
@@ -583,9 +678,10 @@ impl Core {
         });
         self.counters.keys.set(keys);
         self.counters.keys_with_expiry.set(expires);
+        self.counters.writes.set(self.reactor.send_count());
         let connections = self.shared.connection_counts[self.id].load(Ordering::Relaxed);
         self.counters.connections_open.set(connections as u64);
-        self.reactor.resume_listening();
+        stats
     }
 
     // ---- connections
@@ -598,20 +694,9 @@ impl Core {
             let core = core.map_or(self.id, |(core, _)| core);
             counts[core].fetch_add(1, Ordering::Relaxed);
             self.counters().connections_received.add(1);
-            let is_unix = self.shared.is_unix_listener(accepted.listener);
+            let is_unix = self.is_unix_listener(accepted.listener);
             let connection = NewConnection { fd: accepted.fd, is_unix };
             self.post(core, Message::Connection(Box::new(connection)));
-        }
-    }
-
-    /// Accepts on every listening socket of the server.
-    ///
-    /// # Panics
-    /// If the process is out of descriptors.
-    pub fn start_listening(&self) {
-        for listener in &self.shared.listeners {
-            let copy = listener.try_clone().expect("a few descriptors are left at the start");
-            self.reactor.listen(copy);
         }
     }
 
@@ -695,6 +780,13 @@ impl Core {
         if spare.len() < SPARE_COUNT_MAX {
             spare.push(exchange);
         }
+    }
+}
+
+fn spike_after_us(settings: &Settings) -> u64 {
+    match settings.latency_monitor_threshold_ms {
+        0 => u64::MAX,
+        threshold_ms => threshold_ms.saturating_mul(1000),
     }
 }
 

@@ -34,19 +34,20 @@ const SHOWN_LEN_MAX: usize = 128;
 /// Decides about one request.
 pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'a> {
     let name = argv.get(0).unwrap_or_default();
-    let Some(command) = core.shared.registry.find(name) else {
+    let registry = &core.shared.registry;
+    let Some(mut command) = registry.find(name) else {
         return Step::Refuse(Cow::Owned(unknown_command(name, argv)));
     };
-    let mut spec = command.spec;
-    if !spec.subcommands.is_empty() && argv.len() > 1 {
+    if !command.spec.subcommands.is_empty() && argv.len() > 1 {
         let word = argv.get(1).unwrap_or_default();
-        match spec.subcommand(word) {
-            Some(subcommand) => spec = subcommand,
-            None => return refuse(core, command, unknown_subcommand(command, word)),
+        match registry.subcommand(command, word) {
+            Some(subcommand) => command = subcommand,
+            None => return Step::Refuse(Cow::Owned(unknown_subcommand(command, word))),
         }
     }
+    let spec = command.spec;
     if !spec.accepts(argv.len()) {
-        let name = full_name(command, spec.name);
+        let name = command.full_name();
         let text = format!("ERR wrong number of arguments for '{name}' command");
         return refuse(core, command, text.into_bytes());
     }
@@ -59,8 +60,8 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
         return refuse(core, command, text.into_bytes());
     }
-    if session.is_in_pubsub_mode() && !is_allowed_while_subscribed(spec.name) {
-        let name = full_name(command, spec.name);
+    if session.is_in_pubsub_mode() && !is_allowed_while_subscribed(command) {
+        let name = command.full_name();
         let text = format!(
             "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
              in this context"
@@ -89,28 +90,21 @@ fn refuse<'a>(core: &Core, command: &Registered, text: Vec<u8>) -> Step<'a> {
     Step::Refuse(Cow::Owned(text))
 }
 
-/// `get`, or `client|list` for a subcommand.
-#[must_use]
-pub fn full_name(command: &Registered, name: &str) -> String {
-    match command.spec.name == name && !command.spec.subcommands.iter().any(|s| s.name == name) {
-        true => name.to_owned(),
-        false => format!("{}|{name}", command.spec.name),
-    }
-}
-
-fn is_allowed_while_subscribed(name: &str) -> bool {
-    matches!(
-        name,
-        "ping"
-            | "quit"
-            | "reset"
-            | "subscribe"
-            | "unsubscribe"
-            | "psubscribe"
-            | "punsubscribe"
-            | "ssubscribe"
-            | "sunsubscribe"
-    )
+fn is_allowed_while_subscribed(command: &Registered) -> bool {
+    let is_subcommand = command.container.is_some();
+    !is_subcommand
+        && matches!(
+            command.spec.name,
+            "ping"
+                | "quit"
+                | "reset"
+                | "subscribe"
+                | "unsubscribe"
+                | "psubscribe"
+                | "punsubscribe"
+                | "ssubscribe"
+                | "sunsubscribe"
+        )
 }
 
 /// `ERR unknown command 'x', with args beginning with: 'a' 'b' `, as Redis words it.

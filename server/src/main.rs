@@ -75,8 +75,8 @@ fn serve(words: &[String]) -> ExitCode {
     let run = || -> Result<(), Box<dyn std::error::Error>> {
         let config = Config::load(None, words)?;
         let settings = config.settings();
-        ops::log::start(settings.loglevel, settings.logfile.as_deref())?;
-        startup::serve(config)?;
+        let text_log = ops::log::start(settings.loglevel, settings.logfile.as_deref())?;
+        startup::serve(config, text_log)?;
         Ok(())
     };
     match run() {

@@ -95,8 +95,10 @@ pub enum Question {
 /// Questions about a core rather than about keys.
 #[derive(Debug)]
 pub enum CoreQuestion {
-    /// Take over new settings.
-    Settings(Arc<ops::config::Settings>),
+    /// Take over the settings as they are now.
+    Settings,
+    /// Bring the counters up to date, and say what INFO cannot read from them.
+    Report,
     /// How many keys are in this database.
     KeyCount(u16),
     /// Channels with subscribers that match the pattern.
@@ -137,6 +139,23 @@ pub enum Answer {
     Counts(Vec<u64>),
     /// Names.
     Names(Vec<Vec<u8>>),
+    /// How something done aside ended, with the error's text.
+    Result(Result<(), String>),
+    /// What INFO asks for.
+    Report(Box<CoreReport>),
+}
+
+/// What a core says for INFO, as of this moment.
+#[derive(Clone, Debug, Default)]
+pub struct CoreReport {
+    /// Figures of its shard.
+    pub shard: shard::shard::Stats,
+    /// Channels with subscribers that it owns.
+    pub channel_count: usize,
+    /// Patterns with subscribers; every core knows all.
+    pub pattern_count: usize,
+    /// Shard channels with subscribers that it owns.
+    pub shard_channel_count: usize,
 }
 
 /// A change that every core makes to its own state.

@@ -3,7 +3,9 @@
 use crate::commands::ServerCommand;
 use ahash::AHashMap;
 use protocol::command::{CommandSpec, Flags};
+use protocol::request::Argv;
 use shard::commands::{Command, Run};
+use std::borrow::Cow;
 
 /// Longest name that is looked up; no command's name is longer.
 const NAME_LEN_MAX: usize = 32;
@@ -12,15 +14,19 @@ const NAME_LEN_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommandId(pub u16);
 
-/// One command and how it runs.
+/// One command or subcommand and how it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Registered {
     /// Its number.
     pub id: CommandId,
     /// Its metadata.
     pub spec: &'static CommandSpec,
-    /// How it runs.
+    /// How it runs; a subcommand runs as its container does.
     pub kind: Kind,
+    /// The command this is a subcommand of.
+    pub container: Option<&'static CommandSpec>,
+    /// Number of its first subcommand; the others follow.
+    first_subcommand: u16,
 }
 
 /// Where a command runs.
@@ -44,6 +50,15 @@ impl Registered {
         }
     }
 
+    /// `get`, or `client|list` for a subcommand.
+    #[must_use]
+    pub fn full_name(&self) -> Cow<'static, str> {
+        match self.container {
+            Some(container) => format!("{}|{}", container.name, self.spec.name).into(),
+            None => self.spec.name.into(),
+        }
+    }
+
     /// Whether it has all of `flags`.
     #[must_use]
     pub fn is(&self, flags: Flags) -> bool {
@@ -54,7 +69,8 @@ impl Registered {
 /// The table.
 #[derive(Debug)]
 pub struct Registry {
-    commands: Vec<Registered>,
+    /// Commands, then the subcommands of each.
+    rows: Vec<Registered>,
     by_name: AHashMap<Box<[u8]>, CommandId>,
 }
 
@@ -69,13 +85,19 @@ impl Registry {
         let all = shard
             .map(|command| (&command.spec, Kind::Shard(command)))
             .chain(server.map(|command| (&command.spec, Kind::Server(command))));
-        let mut registry = Registry { commands: Vec::new(), by_name: AHashMap::new() };
-        for (index, (spec, kind)) in all.enumerate() {
-            let id = CommandId(u16::try_from(index).expect("fewer commands than 65536"));
-            registry.commands.push(Registered { id, spec, kind });
+        let mut registry = Registry { rows: Vec::new(), by_name: AHashMap::new() };
+        for (spec, kind) in all {
+            let id = registry.push(spec, kind, None);
             let former = registry.by_name.insert(spec.name.as_bytes().into(), id);
             assert!(former.is_none(), "command {} stands in two tables", spec.name);
             assert!(spec.name.len() <= NAME_LEN_MAX, "{} is too long a name", spec.name);
+        }
+        for index in 0..registry.rows.len() {
+            let Registered { spec, kind, .. } = registry.rows[index];
+            registry.rows[index].first_subcommand = registry.next_id().0;
+            for subcommand in spec.subcommands {
+                registry.push(subcommand, kind, Some(spec));
+            }
         }
         for (old, new) in renames {
             let old_name = old.to_ascii_lowercase();
@@ -92,6 +114,21 @@ impl Registry {
         Ok(registry)
     }
 
+    fn next_id(&self) -> CommandId {
+        CommandId(u16::try_from(self.rows.len()).expect("fewer commands than 65536"))
+    }
+
+    fn push(
+        &mut self,
+        spec: &'static CommandSpec,
+        kind: Kind,
+        container: Option<&'static CommandSpec>,
+    ) -> CommandId {
+        let id = self.next_id();
+        self.rows.push(Registered { id, spec, kind, container, first_subcommand: 0 });
+        id
+    }
+
     /// The command of this name, in any case.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<&Registered> {
@@ -103,15 +140,102 @@ impl Registry {
         self.by_name.get(&*lower).map(|id| self.get(*id))
     }
 
-    /// Command number `id`.
+    /// The subcommand of `command` that `word` names, in any case.
     #[must_use]
-    pub fn get(&self, id: CommandId) -> &Registered {
-        &self.commands[usize::from(id.0)]
+    pub fn subcommand(&self, command: &Registered, word: &[u8]) -> Option<&Registered> {
+        let is_named = |sub: &CommandSpec| sub.name.as_bytes().eq_ignore_ascii_case(word);
+        let index = command.spec.subcommands.iter().position(is_named)?;
+        self.rows.get(usize::from(command.first_subcommand) + index)
     }
 
-    /// All commands, in the order of their numbers.
+    /// The command or subcommand with this full name (`get`, `client|list`), in any case.
     #[must_use]
-    pub fn all(&self) -> &[Registered] {
-        &self.commands
+    pub fn find_full(&self, name: &[u8]) -> Option<&Registered> {
+        match name.iter().position(|byte| *byte == b'|') {
+            Some(bar) => self.subcommand(self.find(&name[..bar])?, &name[bar + 1..]),
+            None => self.find(name),
+        }
+    }
+
+    /// The command that the request `argv` is: its subcommand, if it has some.
+    #[must_use]
+    pub fn find_request(&self, argv: Argv<'_>) -> Option<&Registered> {
+        let command = self.find(argv.get(0)?)?;
+        match argv.get(1) {
+            Some(word) if !command.spec.subcommands.is_empty() => self.subcommand(command, word),
+            _ => Some(command),
+        }
+    }
+
+    /// Row number `id`.
+    #[must_use]
+    pub fn get(&self, id: CommandId) -> &Registered {
+        &self.rows[usize::from(id.0)]
+    }
+
+    /// Commands and subcommands, in the order of their numbers.
+    #[must_use]
+    pub fn rows(&self) -> &[Registered] {
+        &self.rows
+    }
+
+    /// The commands that can be called, in the order of their numbers.
+    #[must_use]
+    pub fn callable(&self) -> Vec<&Registered> {
+        let mut ids: Vec<CommandId> = self.by_name.values().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|id| self.get(id)).collect()
+    }
+
+    /// The subcommands of `command`.
+    pub fn subcommands(&self, command: &Registered) -> &[Registered] {
+        let first = usize::from(command.first_subcommand);
+        &self.rows[first..first + command.spec.subcommands.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::request::ArgvBuf;
+
+    fn registry() -> Registry {
+        Registry::new(&[]).unwrap()
+    }
+
+    #[test]
+    fn subcommands_have_rows_of_their_own() {
+        let registry = registry();
+        let encoding = registry.find_full(b"Object|ENCODING").unwrap();
+        assert_eq!(encoding.full_name(), "object|encoding");
+        assert_eq!(registry.get(encoding.id).spec.name, "encoding");
+        assert!(registry.find_full(b"object|colour").is_none());
+        assert!(registry.find_full(b"get|encoding").is_none());
+        assert_eq!(registry.find_full(b"get").unwrap().full_name(), "get");
+    }
+
+    #[test]
+    fn a_request_is_its_subcommand() {
+        let registry = registry();
+        let name = |line: &str| {
+            let argv: ArgvBuf = line.split(' ').map(str::as_bytes).collect();
+            registry.find_request(argv.as_argv()).map(|row| row.full_name().into_owned())
+        };
+        assert_eq!(name("object help").as_deref(), Some("object|help"));
+        assert_eq!(name("OBJECT").as_deref(), Some("object"));
+        assert_eq!(name("object colour"), None);
+        assert_eq!(name("get encoding").as_deref(), Some("get"));
+    }
+
+    #[test]
+    fn renamed_commands_have_only_their_new_name() {
+        let rename = |from: &str, to: &str| Registry::new(&[(from.to_owned(), to.to_owned())]);
+        let registry = rename("GET", "fetch").unwrap();
+        assert!(registry.find(b"get").is_none());
+        assert_eq!(registry.find(b"FETCH").unwrap().spec.name, "get");
+        let registry = rename("get", "").unwrap();
+        assert!(registry.callable().iter().all(|row| row.spec.name != "get"));
+        assert_eq!(rename("get", "set").unwrap_err(), "set");
+        assert_eq!(rename("nothing", "x").unwrap_err(), "nothing");
     }
 }

@@ -59,11 +59,7 @@ pub fn shard_of(core: &Core, key: Option<&[u8]>) -> usize {
 #[must_use]
 pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usize, usize); 8]> {
     let mut keys = SmallVec::new();
-    let mut spec = command.spec;
-    if let Some(subcommand) = argv.get(1).and_then(|word| spec.subcommand(word)) {
-        spec = subcommand;
-    }
-    key_spec::key_indices(spec.keys, argv, |index| {
+    key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
     keys

@@ -2,15 +2,19 @@
 
 use crate::clients::Client;
 use crate::clients::Clients;
+use crate::inbox::Inbox;
+use crate::info::Rates;
 use crate::journal::Log;
+use crate::listener::Listening;
 use crate::mailbox::Switchboard;
 use crate::registry::Registry;
-use crate::statistics::CommandStatistics;
+use crate::statistics::{CommandStatistics, ErrorStatistics};
 use ops::config::Config;
+use ops::latency::LatencyMonitor;
+use ops::log::LogControl;
 use ops::metrics::{CoreTotals, Metrics};
 use ops::slowlog::{SlowCommand, SlowLog};
 use shard::Now;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
@@ -27,14 +31,22 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Counters of each command on each core.
     pub command_statistics: Vec<CommandStatistics>,
-    /// What CONFIG RESETSTAT has set back to zero.
-    pub totals_at_reset: Mutex<CoreTotals>,
+    /// Error replies of each core by their code.
+    pub error_statistics: Vec<ErrorStatistics>,
+    /// The counters as they were at the last CONFIG RESETSTAT.
+    totals_at_reset: Mutex<CoreTotals>,
+    /// What INFO says of the last second.
+    pub rates: Rates,
     /// SLOWLOG.
     pub slow_log: SlowLog,
-    /// Listening sockets, each accepted on by every core; the Unix socket is the last.
-    pub listeners: Vec<OwnedFd>,
-    /// Path of the Unix socket.
-    pub unix_path: Option<Arc<str>>,
+    /// LATENCY.
+    pub latency: LatencyMonitor,
+    /// The text log.
+    pub text_log: LogControl,
+    /// Mail for each core from threads that are no cores.
+    pub inboxes: Vec<Inbox>,
+    /// Listening sockets, each accepted on by every core.
+    pub listening: Listening,
     /// Whether the configuration names addresses to listen on, which ends protected mode.
     pub is_bind_given: bool,
     /// Connections of each core, those on their way included: what decides which core gets the next one.
@@ -47,10 +59,10 @@ pub struct Shared {
     pub is_pausing_writes_only: AtomicBool,
     /// Run id: 40 hexadecimal digits, new at every start.
     pub run_id: String,
+    /// Name of this history of writes for replicas: 40 hexadecimal digits.
+    pub replication_id: Mutex<String>,
     /// When the server started, in microseconds since 1970.
     pub started_at_us: i64,
-    /// TCP port the server listens on; 0 if on none.
-    pub port: u16,
     /// The append-only file, if there is one.
     pub log: Option<Log>,
     /// Where the cores meet when all have stopped writing.
@@ -70,7 +82,7 @@ impl Shared {
         log: Option<Log>,
     ) -> Shared {
         let core_count = switchboard.core_count();
-        let command_count = registry.all().len();
+        let command_count = registry.rows().len();
         let is_bind_given = config.is_given("bind");
         Shared {
             switchboard,
@@ -81,18 +93,22 @@ impl Shared {
             command_statistics: (0..core_count)
                 .map(|_| CommandStatistics::new(command_count))
                 .collect(),
+            error_statistics: (0..core_count).map(|_| ErrorStatistics::default()).collect(),
             totals_at_reset: Mutex::default(),
+            rates: Rates::default(),
             slow_log: SlowLog::new(),
-            listeners: listening.sockets,
-            unix_path: listening.unix_path,
+            latency: LatencyMonitor::new(),
+            text_log: identity.text_log,
+            inboxes: (0..core_count).map(|_| Inbox::default()).collect(),
+            listening,
             is_bind_given,
             connection_counts: (0..core_count).map(|_| AtomicUsize::new(0)).collect(),
             monitor_count: AtomicUsize::new(0),
             paused_until_ms: AtomicI64::new(0),
             is_pausing_writes_only: AtomicBool::new(false),
             run_id: identity.run_id,
+            replication_id: Mutex::new(identity.replication_id),
             started_at_us: identity.started_at_us,
-            port: listening.port,
             log,
             stop_barrier: Barrier::new(core_count),
         }
@@ -101,6 +117,22 @@ impl Shared {
     /// The configuration, locked. Cores read their own copy of the settings instead.
     pub fn config(&self) -> MutexGuard<'_, Config> {
         self.config.lock().expect("nothing panics while it holds the configuration")
+    }
+
+    /// The counters of all cores since the start or the last CONFIG RESETSTAT.
+    #[must_use]
+    pub fn totals(&self) -> CoreTotals {
+        self.metrics.totals().since(&self.lock_totals())
+    }
+
+    /// Counts from here on, as CONFIG RESETSTAT asks for.
+    pub fn reset_totals(&self) {
+        *self.lock_totals() = self.metrics.totals();
+        self.rates.reset();
+    }
+
+    fn lock_totals(&self) -> MutexGuard<'_, CoreTotals> {
+        self.totals_at_reset.lock().expect("nothing panics while it holds the counters")
     }
 
     /// How many shards there are.
@@ -115,10 +147,10 @@ impl Shared {
         usize::from(slot) * self.shard_count() / usize::from(protocol::slot::SLOT_COUNT)
     }
 
-    /// Whether listener `number` is the Unix socket.
+    /// Name of this history of writes for replicas.
     #[must_use]
-    pub fn is_unix_listener(&self, number: usize) -> bool {
-        self.unix_path.is_some() && number + 1 == self.listeners.len()
+    pub fn replication_id(&self) -> String {
+        self.replication_id.lock().expect("nothing panics while it holds the id").clone()
     }
 
     /// Whether somebody watches all commands.
@@ -141,22 +173,15 @@ impl Shared {
     }
 }
 
-/// Sockets that are bound and listening.
-#[derive(Debug)]
-pub struct Listening {
-    /// The sockets; the Unix socket is the last.
-    pub sockets: Vec<OwnedFd>,
-    /// Path of the Unix socket, if there is one.
-    pub unix_path: Option<Arc<str>>,
-    /// TCP port; 0 if there is none.
-    pub port: u16,
-}
-
 /// What distinguishes this run of the server from others.
 #[derive(Debug)]
 pub struct Identity {
     /// 40 hexadecimal digits.
     pub run_id: String,
+    /// 40 hexadecimal digits.
+    pub replication_id: String,
     /// In microseconds since 1970.
     pub started_at_us: i64,
+    /// Its text log.
+    pub text_log: LogControl,
 }

@@ -2,23 +2,21 @@
 
 use crate::core::Core;
 use crate::journal::{Journal, Log};
+use crate::listener::{ListenError, Listening};
 use crate::mailbox::Switchboard;
 use crate::recovery::{self, RecoveryError};
 use crate::registry::Registry;
 use crate::runtime::reactor::Reactor;
 use crate::runtime::{affinity, clock, executor, probe};
-use crate::shared::{Identity, Listening, Shared};
+use crate::shared::{Identity, Shared};
 use ops::config::{Config, Settings};
 use ops::http::OpsError;
+use ops::log::LogControl;
 use ops::metrics::{BuildInfo, Metrics};
 use persistence::lock::DirectoryLock;
 use shard::rng::Rng;
 use shard::{Now, Shard};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The version of Redis whose behaviour we follow, as INFO tells clients.
@@ -31,15 +29,8 @@ pub enum StartError {
     #[error(transparent)]
     Probe(#[from] probe::ProbeError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{remedy}")]
-    Listen {
-        /// Address and port, or path.
-        address: String,
-        /// What the kernel said.
-        source: io::Error,
-        /// What to do about it.
-        remedy: &'static str,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// `rename-command` names a command that does not exist, or a name that is taken.
     #[error("rename-command: there is no command '{0}', or its new name is taken")]
     Rename(String),
@@ -63,7 +54,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// Why it did not start.
-pub fn serve(config: Config) -> Result<(), StartError> {
+pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
     probe::check()?;
     let settings = config.settings().clone();
     let cpus = affinity::plan(settings.shards as usize)
@@ -71,14 +62,19 @@ pub fn serve(config: Config) -> Result<(), StartError> {
     let renames: Vec<(String, String)> =
         config.renames().iter().map(|rename| (rename.from.clone(), rename.to.clone())).collect();
     let registry = Registry::new(&renames).map_err(StartError::Rename)?;
-    let listening = listen(&settings)?;
+    let listening = Listening::start(&settings)?;
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), redis_version: REDIS_VERSION };
     let metrics = Arc::new(Metrics::new(build, cpus.len()));
     let started_at_us = clock::unix_us();
     let mut rng = Rng::new(started_at_us as u64 ^ u64::from(std::process::id()) << 32);
     let data = load(&settings, cpus.len(), Now { unix_us: started_at_us }, &mut rng)?;
     let (switchboard, mailboxes) = Switchboard::new(cpus.len());
-    let identity = Identity { run_id: run_id(&mut rng), started_at_us };
+    let identity = Identity {
+        run_id: random_id(&mut rng),
+        replication_id: random_id(&mut rng),
+        started_at_us,
+        text_log,
+    };
     let shared = Arc::new(Shared::new(
         switchboard,
         registry,
@@ -148,81 +144,7 @@ fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Da
     })
 }
 
-/// Binds all addresses and starts listening on them.
-fn listen(settings: &Settings) -> Result<Listening, StartError> {
-    let mut sockets = Vec::new();
-    if settings.port > 0 {
-        for bind in &settings.bind {
-            match listen_tcp(&bind.host, bind.ip(), settings) {
-                Ok(fds) => sockets.extend(fds),
-                Err(error) if bind.is_optional && probe::is_address_absent(&error) => {}
-                Err(source) => {
-                    let address = format!("{}:{}", bind.host, settings.port);
-                    return Err(StartError::Listen { address, remedy: remedy(&source), source });
-                }
-            }
-        }
-    }
-    let unix_path = settings.unixsocket.as_deref();
-    if let Some(path) = unix_path {
-        let listener = listen_unix(path, settings).map_err(|source| StartError::Listen {
-            address: path.display().to_string(),
-            remedy: remedy(&source),
-            source,
-        })?;
-        sockets.push(listener);
-    }
-    let unix_path = unix_path.map(|path| Arc::from(path.to_string_lossy()));
-    Ok(Listening { sockets, unix_path, port: settings.port })
-}
-
-fn listen_tcp(host: &str, ip: Option<IpAddr>, settings: &Settings) -> io::Result<Vec<OwnedFd>> {
-    let addresses: Vec<SocketAddr> = match ip {
-        Some(ip) => vec![SocketAddr::new(ip, settings.port)],
-        None => (host, settings.port).to_socket_addrs()?.collect(),
-    };
-    addresses
-        .into_iter()
-        .map(|address| {
-            let socket =
-                Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-            // Not SO_REUSEPORT: a second server on the same port must fail.
-            socket.set_reuse_address(true)?;
-            if address.is_ipv6() {
-                socket.set_only_v6(true)?;
-            }
-            socket.bind(&address.into())?;
-            socket.listen(settings.tcp_backlog as i32)?;
-            Ok(socket.into())
-        })
-        .collect()
-}
-
-fn listen_unix(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
-    use std::os::unix::fs::PermissionsExt;
-    // A socket file that an earlier run has left is in the way of bind.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    if settings.unixsocketperm != 0 {
-        let mode = std::fs::Permissions::from_mode(settings.unixsocketperm);
-        std::fs::set_permissions(path, mode)?;
-    }
-    socket.listen(settings.tcp_backlog as i32)?;
-    Ok(socket.into())
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the other server or choose another port",
-        io::ErrorKind::PermissionDenied => "; choose a port above 1023 or another path",
-        _ => "",
-    }
-}
-
-fn run_id(rng: &mut Rng) -> String {
+/// 40 random hexadecimal digits.
+pub(crate) fn random_id(rng: &mut Rng) -> String {
     (0..40).map(|_| char::from(b"0123456789abcdef"[rng.below(16)])).collect()
 }

@@ -44,21 +44,22 @@ flags! {
     FAST = 12, "fast";
     /// Allowed before authentication.
     NO_AUTH = 13, "no_auth";
-    /// May replicate although it is no write.
-    MAY_REPLICATE = 14, "may_replicate";
     /// Keys are optional.
     NO_MANDATORY_KEYS = 15, "no_mandatory_keys";
-    /// Allowed while a script blocks the server.
-    ALLOW_BUSY = 16, "allow_busy";
     /// Not allowed while a replica loads a new dataset beside the old one.
     NO_ASYNC_LOADING = 17, "no_async_loading";
     /// Not allowed inside MULTI.
     NO_MULTI = 18, "no_multi";
     /// Keys are not at fixed positions.
     MOVABLEKEYS = 19, "movablekeys";
+    /// Allowed while a script blocks the server.
+    ALLOW_BUSY = 16, "allow_busy";
 }
 
 impl Flags {
+    /// May replicate although it is no write. Redis shows it to nobody, so it has no word.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 14);
+
     /// No flag.
     pub const NONE: Flags = Flags(0);
 

@@ -3,9 +3,13 @@
 //! A row is like that of `shard::commands`; its function runs on the core of the connection once the replies before
 //! it are complete, and may ask other cores ([`ServerRun::Later`]).
 
+mod access;
 pub mod client;
+pub mod command;
+pub mod config;
 pub mod connection;
 mod help;
+pub mod info;
 pub mod pubsub;
 
 use crate::connection::Connection;
@@ -43,4 +47,11 @@ pub enum ServerRun {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[ServerCommand]] = &[client::COMMANDS, connection::COMMANDS, pubsub::COMMANDS];
+pub const TABLES: &[&[ServerCommand]] = &[
+    client::COMMANDS,
+    command::COMMANDS,
+    config::COMMANDS,
+    connection::COMMANDS,
+    info::COMMANDS,
+    pubsub::COMMANDS,
+];

@@ -61,6 +61,7 @@ impl Connection {
                     Err(error) => {
                         self.replies.truncate(start);
                         self.reply(|writer| writer.error(&error.as_bytes()));
+                        core.note_error(&error.as_bytes());
                         Outcome::Failed
                     }
                 }
@@ -76,6 +77,9 @@ impl Connection {
                     }
                     _ => transaction::run(core, command, db, argv_view, caller, replies).await,
                 };
+                if outcome == Outcome::Failed {
+                    core.note_error(&self.replies[start..]);
+                }
                 if outcome == Outcome::Blocked {
                     return self.block(command, argv).await;
                 }
@@ -175,6 +179,7 @@ impl Connection {
             Unblocked::Error => {
                 let text = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
                 self.reply(|writer| writer.error(text));
+                core.note_error(text);
                 Outcome::Failed
             }
         }

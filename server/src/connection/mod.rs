@@ -194,8 +194,9 @@ impl Connection {
                 }
                 ParseEnd::Incomplete => break,
                 ParseEnd::Malformed(error) => {
-                    self.reply(|writer| writer.error(&error.text()));
-                    core.counters().error_replies.increment();
+                    let text = error.text();
+                    self.reply(|writer| writer.error(&text));
+                    core.note_error(&text);
                     self.peer.order_close(Close::AfterReplies);
                     consumed = input.len();
                 }
@@ -224,19 +225,15 @@ impl Connection {
         match dispatch::dispatch(&core, &self.session, argv) {
             Step::Refuse(text) => {
                 self.reply(|writer| writer.error(&text));
-                core.counters().error_replies.increment();
+                core.note_error(&text);
                 self.session.command_ended();
                 None
             }
-            Step::Here(command) => {
-                self.note_command(command, argv);
+            Step::Here(command) if self.exchange.is_none() => {
+                self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
-                let replies = match &mut self.exchange {
-                    Some(exchange) => &mut exchange.late,
-                    None => &mut self.replies,
-                };
-                let (outcome, us) = core.run_here(command, db, argv, caller, replies);
+                let (outcome, us) = core.run_here(command, db, argv, caller, &mut self.replies);
                 debug_assert_ne!(outcome, Outcome::Blocked, "blocking commands are deferred");
                 self.reply_written(start);
                 if us >= core.slow_after_us() {
@@ -245,22 +242,18 @@ impl Connection {
                 self.session.command_ended();
                 None
             }
-            Step::PublishHere(command) => {
-                self.note_command(command, argv);
+            Step::PublishHere(command) if self.exchange.is_none() => {
+                self.note_command(command);
                 let start = self.reply_position();
                 let caller = self.caller();
-                let replies = match &mut self.exchange {
-                    Some(exchange) => &mut exchange.late,
-                    None => &mut self.replies,
-                };
-                core.publish_here(command, argv, caller, replies);
+                core.publish_here(command, argv, caller, &mut self.replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
                 self.session.command_ended();
                 None
             }
             Step::Now(command, run) if self.exchange.is_none() => {
-                self.note_command(command, argv);
+                self.note_command(command);
                 let outcome = self.run_now(run, argv);
                 let us = core.account(command, outcome);
                 if us >= core.slow_after_us() {
@@ -269,15 +262,23 @@ impl Connection {
                 self.session.command_ended();
                 None
             }
+            // Behind a command that is away, one of this core's waits its turn too: otherwise it would run first.
+            Step::Here(command) | Step::PublishHere(command) => {
+                self.note_command(command);
+                let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+                let db = self.session.db;
+                exchange.send(core.id, command.id, db, argv, || core.spare_batch());
+                None
+            }
             Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
-                self.note_command(command, argv);
+                self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
                 None
             }
             Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
-                self.note_command(command, argv);
+                self.note_command(command);
                 Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
             }
         }
@@ -387,18 +388,8 @@ impl Connection {
         Caller { resp: self.session.resp, client }
     }
 
-    fn note_command(&self, command: &Registered, argv: Argv<'_>) {
-        let client = &self.peer.client;
-        client.last_command.store(command.id.0, Ordering::Relaxed);
-        let subcommands = command.spec.subcommands;
-        let subcommand = match (subcommands, argv.get(1)) {
-            ([], _) | (_, None) => None,
-            (_, Some(word)) => {
-                subcommands.iter().position(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
-            }
-        };
-        let subcommand = subcommand.map_or(u16::MAX, |index| index as u16);
-        client.last_subcommand.store(subcommand, Ordering::Relaxed);
+    fn note_command(&self, command: &Registered) {
+        self.peer.client.last_command.store(command.id.0, Ordering::Relaxed);
         self.core.counters().commands_processed.add(1);
     }
 

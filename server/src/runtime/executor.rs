@@ -34,6 +34,15 @@ where
     })
 }
 
+/// Runs what would block a core on a thread of its own.
+///
+/// # Panics
+/// If the system has no thread left.
+pub fn spawn_aside(name: &str, work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    let _detached = thread.expect("the system has a thread left");
+}
+
 /// Starts a task on this core.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
     glommio::spawn_local(task).detach();

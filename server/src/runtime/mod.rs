@@ -2,13 +2,14 @@
 //! everybody else sees async functions and plain data, so the runtime can be replaced, and simulated.
 //!
 //! Reading order: [`executor`] (one pinned thread per core), [`reactor`] (what a core waits for: sockets, timers,
-//! wakes), `ring` (io_uring itself), [`socket`], [`timer`], [`clock`], [`affinity`] and [`probe`] (what this machine
-//! allows).
+//! wakes), `ring` (io_uring itself), [`socket`], [`timer`], [`clock`], [`affinity`], [`limits`] and [`probe`] (what this
+//! machine allows).
 
 pub mod affinity;
 mod buffers;
 pub mod clock;
 pub mod executor;
+pub mod limits;
 pub mod probe;
 pub mod reactor;
 mod ring;

@@ -112,13 +112,16 @@ pub struct Reactor {
     signal: Signal,
     /// Whether listening is over for good.
     is_closing: Cell<bool>,
+    /// Sends since the process began.
+    send_count: Cell<u64>,
     /// Polls of tasks since the process began: what the driver compares to know whether anything ran.
     activity: Cell<u64>,
 }
 
 #[derive(Debug)]
 struct Listener {
-    fd: OwnedFd,
+    /// `None` once it is forgotten; its number is not given again.
+    fd: Option<OwnedFd>,
     is_accepting: bool,
 }
 
@@ -196,6 +199,7 @@ impl Reactor {
             completions: RefCell::default(),
             signal: Signal { receiver, sender },
             is_closing: Cell::new(false),
+            send_count: Cell::new(0),
             activity: Cell::new(0),
         };
         let fd = reactor.signal.receiver.as_raw_fd();
@@ -227,6 +231,12 @@ impl Reactor {
         self.activity.set(self.activity.get() + 1);
     }
 
+    /// Sends to sockets since the process began.
+    #[must_use]
+    pub fn send_count(&self) -> u64 {
+        self.send_count.get()
+    }
+
     /// How often [`Reactor::note_activity`] was called.
     #[must_use]
     pub fn activity(&self) -> u64 {
@@ -238,11 +248,22 @@ impl Reactor {
     /// Starts accepting on a listening socket; returns its number.
     pub fn listen(&self, fd: OwnedFd) -> usize {
         let mut listeners = self.listeners.borrow_mut();
-        listeners.push(Listener { fd, is_accepting: false });
+        listeners.push(Listener { fd: Some(fd), is_accepting: false });
         let number = listeners.len() - 1;
         drop(listeners);
         self.accept(number);
         number
+    }
+
+    /// Stops accepting on listener `number`, for good.
+    pub fn forget_listener(&self, number: usize) {
+        let mut listeners = self.listeners.borrow_mut();
+        let listener = &mut listeners[number];
+        listener.fd = None;
+        if listener.is_accepting {
+            let tag = Purpose::Accept.tag(0, number as u32);
+            self.ring.borrow_mut().cancel(tag, Purpose::Cancel.tag(0, 0));
+        }
     }
 
     /// Accepts again where the system had run out of descriptors or memory. Called now and then.
@@ -277,8 +298,9 @@ impl Reactor {
     fn accept(&self, number: usize) {
         let mut listeners = self.listeners.borrow_mut();
         let listener = &mut listeners[number];
+        let Some(fd) = &listener.fd else { return };
+        let fd = fd.as_raw_fd();
         listener.is_accepting = true;
-        let fd = listener.fd.as_raw_fd();
         self.ring.borrow_mut().accept(fd, Purpose::Accept.tag(0, number as u32));
     }
 
@@ -424,6 +446,7 @@ impl Reactor {
             self.recycle(std::mem::replace(&mut state.sending, std::mem::take(&mut state.pending)));
         }
         state.is_sending = true;
+        self.send_count.set(self.send_count.get() + 1);
         let tag = Purpose::Send.tag(key.generation, key.index);
         let bytes = &state.sending[state.sent_len..];
         // SAFETY: `sending` is neither changed nor dropped while `is_sending` is set: `send` appends to `pending`

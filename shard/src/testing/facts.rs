@@ -132,9 +132,9 @@ fn argument(argument: &Argument) -> Value {
     put(&mut fact, "deprecated_since", argument.deprecated_since);
     put(&mut fact, "key_spec_index", argument.key_spec);
     let flags = [
+        (argument.is_optional, "optional"),
         (argument.is_multiple, "multiple"),
         (argument.is_multiple_token, "multiple_token"),
-        (argument.is_optional, "optional"),
     ];
     put_list(&mut fact, "flags", chosen(&flags));
     put_list(&mut fact, "arguments", argument.parts.iter().map(self::argument).collect());

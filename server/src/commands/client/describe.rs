@@ -2,7 +2,6 @@
 
 use crate::clients::{Client, ClientFlags, last_command};
 use crate::connection::Connection;
-use crate::dispatch::full_name;
 use crate::registry::Registry;
 use protocol::number;
 use shard::args::Args;
@@ -140,12 +139,9 @@ fn describe(client: &Client, registry: &Registry, now: Now, text: &mut Vec<u8>) 
 
 /// The last command, `client|list` for a subcommand, `NULL` before the first.
 fn command_name(client: &Client, registry: &Registry) -> String {
-    let Some(id) = last_command(client) else { return "NULL".to_owned() };
-    let command = registry.get(id);
-    let index = client.last_subcommand.load(Ordering::Relaxed);
-    match command.spec.subcommands.get(usize::from(index)) {
-        Some(subcommand) => full_name(command, subcommand.name),
-        None => command.spec.name.to_owned(),
+    match last_command(client) {
+        Some(id) => registry.get(id).full_name().into_owned(),
+        None => "NULL".to_owned(),
     }
 }
 
