@@ -1,5 +1,6 @@
 //! What this core answers when another core, or it itself, asks ([`Question`]).
 
+use crate::clients::ClientFlags;
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
@@ -42,8 +43,9 @@ impl Core {
                 self.shard.borrow_mut().forget_waiter(&waiter, &key_indices);
                 Answer::Done(true)
             }
-            Question::Subscribe(change) => {
-                self.pubsub.borrow_mut().apply(change);
+            Question::Subscribe(changes) => {
+                let mut pubsub = self.pubsub.borrow_mut();
+                changes.into_iter().for_each(|change| pubsub.apply(change));
                 Answer::Done(true)
             }
             Question::Core(question) => self.answer_about_core(question),
@@ -69,19 +71,21 @@ impl Core {
                 Answer::Counts(counts.collect())
             }
             CoreQuestion::CloseClient(token) => match self.peer(token) {
-                Some(peer) => {
+                Some(peer) if peer.close.get() != Some(Close::Now) => {
                     self.close_peer(&peer, Close::Now);
+                    // From now on nobody sees it, though its task takes a moment to end.
+                    self.shared.clients.remove(peer.client.id);
                     Answer::Done(true)
                 }
-                None => Answer::Done(false),
+                _ => Answer::Done(false),
             },
             CoreQuestion::UnblockClient { token, is_error } => match self.peer(token) {
-                Some(peer) => {
+                Some(peer) if peer.client.has_flag(ClientFlags::BLOCKED) => {
                     let how = if is_error { Unblocked::Error } else { Unblocked::TimedOut };
                     peer.unblock(how);
                     Answer::Done(true)
                 }
-                None => Answer::Done(false),
+                _ => Answer::Done(false),
             },
             CoreQuestion::Sleep(duration) => {
                 std::thread::sleep(duration);
@@ -106,9 +110,9 @@ impl Core {
         let pubsub = self.pubsub.borrow();
         CoreReport {
             shard,
-            channel_count: pubsub.owned_count(Topic::Channel),
-            pattern_count: pubsub.owned_count(Topic::Pattern),
-            shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
+            channel_count: pubsub.channel_count(Topic::Channel),
+            pattern_count: pubsub.pattern_count(),
+            shard_channel_count: pubsub.channel_count(Topic::ShardChannel),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{
     AtomicI32, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// One connection. Atomics have one writer, the connection's core; loads may be a tick old.
 #[derive(Debug)]
@@ -34,8 +34,6 @@ pub struct Client {
     pub active_at_ms: AtomicI64,
     /// Its last command; `u16::MAX` before the first.
     pub last_command: AtomicU16,
-    /// Index of the subcommand of its last command; `u16::MAX` for none.
-    pub last_subcommand: AtomicU16,
     /// Selected database.
     pub db: AtomicU16,
     /// Protocol version, 2 or 3.
@@ -99,9 +97,16 @@ impl ClientFlags {
     pub const CLOSE_AFTER_REPLY: u32 = 1 << 9;
     /// Has authenticated, or need not.
     pub const AUTHENTICATED: u32 = 1 << 10;
+    /// Its command is held back by CLIENT PAUSE.
+    pub const PAUSED: u32 = 1 << 11;
 }
 
 impl Client {
+    /// What it says of itself, locked; hold it no longer than for a few statements.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().expect("nothing panics while it holds the names")
+    }
+
     /// Sets or clears `flag`.
     pub fn set_flag(&self, flag: u32, is_set: bool) {
         if is_set {
@@ -213,7 +218,7 @@ impl Clients {
         rows.into_iter().filter_map(|row| self.rows.get(row).map(|client| client.clone())).collect()
     }
 
-    fn lock_index(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, usize>> {
+    fn lock_index(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
         self.index.lock().expect("nothing panics while it holds the index")
     }
 }

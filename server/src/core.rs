@@ -7,7 +7,7 @@
 use crate::batch::Batch;
 use crate::clients::ClientFlags;
 use crate::commands::{ServerCommand, ServerRun};
-use crate::connection::{self, Exchange};
+use crate::connection::{self, Ahead, Exchange, Session};
 use crate::journal::Journal;
 use crate::listener::CoreListeners;
 use crate::mailbox::Mailbox;
@@ -25,8 +25,10 @@ use ops::latency::Sample;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::reply::Writer;
-use protocol::request::{Argv, Span};
+use protocol::request::Argv;
+use protocol::slot::slot_of;
 use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome, Shard};
 use std::cell::{Cell, RefCell};
@@ -42,22 +44,16 @@ use std::time::Duration;
 const ROUNDS_MAX: usize = 4;
 /// Longest sleep: the core looks at its clock-driven work at least this often.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
-/// How often a paused command looks whether it may go on.
-const PAUSE_LOOK_MS: i64 = 20;
 /// How soon a core tries again when another core's mailbox is full.
 const RETRY_AFTER: Duration = Duration::from_micros(100);
 /// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
 /// per second.
 const UPKEEP_BUSY_US: i64 = 1_000;
-/// How often a core looks for idle connections, in milliseconds.
-const IDLE_LOOK_MS: i64 = 500;
 /// Entries looked at, and freed, each time: well under a millisecond.
 const EXPIRE_BUDGET: usize = 2_000;
 const FREE_BUDGET: usize = 2_000;
 /// Spare batches and exchanges a core keeps.
 const SPARE_COUNT_MAX: usize = 64;
-/// Spans a spare list may hold.
-const SPARE_SPANS_MAX: usize = 4096;
 
 /// One core. Everything in it belongs to its thread, apart from [`Shared`].
 pub struct Core {
@@ -80,17 +76,17 @@ pub struct Core {
     asks: RefCell<Asks>,
     spare_batches: RefCell<Vec<Box<Batch>>>,
     spare_exchanges: RefCell<Vec<Box<Exchange>>>,
-    spare_spans: RefCell<Vec<Vec<Span>>>,
+    spare_ahead: RefCell<Option<Ahead>>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
     /// When the last command ended: what the next one's duration is measured from.
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
     next_upkeep_us: Cell<i64>,
-    /// When idle connections are looked for again, in milliseconds since 1970.
-    next_idle_look_ms: Cell<i64>,
     /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
     spike_after_us: Cell<u64>,
+    /// When [`Core::tend_connections`] is due again, in microseconds since 1970.
+    next_tending_us: Cell<i64>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -140,13 +136,13 @@ impl Core {
             asks: RefCell::default(),
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),
-            spare_spans: RefCell::default(),
+            spare_ahead: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
-            next_idle_look_ms: Cell::new(0),
             spike_after_us,
+            next_tending_us: Cell::new(0),
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -170,8 +166,11 @@ impl Core {
                 self.handle(self.id, message);
             }
             is_quiet &= self.run_tasks().await;
-            self.dispatch_effects();
+            let before = self.reactor.activity();
             self.keep_house();
+            self.dispatch_effects();
+            // A client that has just been served or closed wants its task to run before the core sleeps.
+            is_quiet &= self.reactor.activity() == before;
             self.commit_journal();
             let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
             self.sleep(is_quiet, is_congested);
@@ -257,6 +256,7 @@ impl Core {
             Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Served { token, reply } => {
                 if let Some(peer) = self.peer(token) {
+                    self.reactor.note_activity();
                     peer.unblock(Unblocked::Served(reply));
                 }
             }
@@ -339,13 +339,9 @@ impl Core {
     fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
-            Notice::Unpaused => {}
+            Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Shutdown => self.is_stopping.set(true),
-            Notice::Publish(messages) => {
-                for (channel, payload) in messages {
-                    self.publish(Topic::Channel, &channel, &payload);
-                }
-            }
+            Notice::Publish(notifications) => self.publish_all(&notifications),
         }
     }
 
@@ -363,6 +359,23 @@ impl Core {
         self.settings.borrow().clone()
     }
 
+    /// This core's settings, to look at without holding on to them.
+    pub fn settings_ref(&self) -> std::cell::Ref<'_, Arc<Settings>> {
+        self.settings.borrow()
+    }
+
+    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
+    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
+        let shard = self.shard.borrow();
+        let database = shard.keyspace().database(db);
+        if self.shared.shard_count() == 1 {
+            database.warm(keys);
+        } else {
+            let is_here = |key: &&[u8]| self.shared.shard_of_slot(slot_of(key)) == self.id;
+            database.warm(keys.filter(is_here));
+        }
+    }
+
     /// Takes over the settings as they are now.
     pub fn take_over_settings(&self) {
         let settings = self.shared.config().settings().clone();
@@ -372,6 +385,12 @@ impl Core {
         self.spike_after_us.set(spike_after_us(&settings));
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();
+    }
+
+    /// Whether this client must give a password before it may do anything else.
+    #[must_use]
+    pub fn needs_login(&self, session: &Session) -> bool {
+        !session.is_authenticated && !self.settings.borrow().requirepass.is_empty()
     }
 
     /// This core's counters.
@@ -459,8 +478,6 @@ impl Core {
             return None;
         }
         let wait_ms = until_ms - clock::unix_us() / 1000;
-        // Looked at again after a while: CLIENT UNPAUSE or another CLIENT PAUSE may change it.
-        let wait_ms = wait_ms.min(PAUSE_LOOK_MS);
         (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
     }
 
@@ -472,11 +489,7 @@ impl Core {
             return false;
         }
         let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);
-        let is_about_clients = flags.contains(Flags::ADMIN) || flags.contains(Flags::NO_AUTH);
-        match self.shared.is_pausing_writes_only.load(Ordering::Relaxed) {
-            true => is_write,
-            false => !is_about_clients,
-        }
+        is_write || !self.shared.is_pausing_writes_only.load(Ordering::Relaxed)
     }
 
     fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
@@ -484,6 +497,12 @@ impl Core {
         let caller = Caller { resp: batch.resp, client: batch.client };
         let mut replies = std::mem::take(&mut batch.replies);
         for index in 0..batch.len() {
+            if index % WARM_MAX == 0 && batch.len() > 1 {
+                let next = index..batch.len().min(index + WARM_MAX);
+                let db = batch.call(index).1;
+                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                self.shard.borrow().keyspace().database(db).warm(keys);
+            }
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
             let us = match command.kind {
@@ -523,42 +542,43 @@ impl Core {
         else {
             unreachable!("only PUBLISH and SPUBLISH publish")
         };
+        self.publish_events();
         let receiver_count = self.publish(*topic, channel, payload);
         Writer::new(reply, caller.resp).integer(receiver_count as i64);
     }
 
     /// Publishes on a channel of this core; returns the number of receivers.
     pub fn publish(self: &Rc<Self>, topic: Topic, channel: &[u8], payload: &[u8]) -> u64 {
-        let (receiver_count, delivery) = self.pubsub.borrow().publish(topic, channel, payload);
-        if let Some((cores, delivery)) = delivery {
-            for core in cores {
-                self.post(core, Message::Deliver(delivery.clone()));
-            }
+        let published = self.pubsub.borrow().publish(topic, channel, payload);
+        let Some(published) = published else { return 0 };
+        for core in published.cores {
+            self.post(core, Message::Deliver(published.delivery.clone()));
         }
-        receiver_count
+        published.receiver_count
     }
 
     fn deliver(&self, delivery: &Delivery) {
         let mut message_count = 0;
         self.pubsub.borrow().deliver(delivery, |peer, frame| {
             message_count += 1;
-            self.push_message(peer, frame);
+            self.push(peer, frame.bytes(peer.resp.get()));
         });
         self.counters().pubsub_messages.add(message_count);
     }
 
-    /// Sends a message, encoded for RESP2, to a connection of this core.
-    fn push_message(&self, peer: &Peer, frame: &[u8]) {
-        let first = crate::pubsub::first_byte(peer.resp.get());
-        if peer.is_subscribing.get() {
-            let mut held = peer.held.borrow_mut();
-            held.push(first);
-            held.extend_from_slice(&frame[1..]);
+    /// Sends a message to a connection of this core, behind the replies that it is making.
+    pub fn push(&self, peer: &Peer, message: &[u8]) {
+        if peer.close.get() == Some(Close::Now) {
             return;
         }
-        self.reactor.send_copy(peer.key, &[first]);
-        let unsent_len = self.reactor.send_copy(peer.key, &frame[1..]);
-        self.counters().net_output_bytes.add(frame.len() as u64);
+        let unsent_len = if peer.is_busy.get() {
+            let mut held = peer.held.borrow_mut();
+            held.extend_from_slice(message);
+            held.len() + self.reactor.unsent_len(peer.key)
+        } else {
+            self.counters().net_output_bytes.add(message.len() as u64);
+            self.reactor.send_copy(peer.key, message)
+        };
         connection::output::check_limit(self, peer, unsent_len);
     }
 
@@ -580,16 +600,13 @@ impl Core {
 
     /// What writes did in this tick: keyspace events, served clients.
     fn dispatch_effects(self: &Rc<Self>) {
-        let events = std::mem::take(&mut self.shard.borrow_mut().effects_mut().events);
-        if !events.is_empty() {
-            self.publish_events(&events);
-        }
         let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
         for served in served {
             let token = SocketKey::from_token(served.id.token);
             let message = Message::Served { token, reply: served.reply };
             self.post(usize::from(served.id.core), message);
         }
+        self.publish_events();
     }
 
     /// Expires keys and frees memory, a little in every tick.
@@ -598,11 +615,17 @@ impl Core {
         if let Some(log) = &self.shared.log {
             log.keep_clock(now.unix_us);
         }
+        if now.unix_us >= self.next_tending_us.get() {
+            self.tend_connections();
+            self.next_tending_us.set(now.unix_us + connection::upkeep::PERIOD_US);
+        }
         if now.unix_us < self.next_upkeep_us.get() {
             return;
         }
         let mut shard = self.shard.borrow_mut();
-        let is_expiring = self.is_expiring.get() && shard.expire_cycle(now, EXPIRE_BUDGET);
+        // CLIENT PAUSE holds back every change, also that of expiry.
+        let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
+        let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
         let period = match has_more {
             true => UPKEEP_BUSY_US,
@@ -611,7 +634,6 @@ impl Core {
         self.next_upkeep_us.set(now.unix_us + period);
         drop(shard);
         self.publish_counters();
-        self.close_idle_clients();
         if self.id == 0 {
             self.shared.rates.sample(now.unix_us, &self.shared.metrics.totals());
         }
@@ -633,25 +655,6 @@ impl Core {
         let connections = self.shared.connection_counts[self.id].load(Ordering::Relaxed);
         self.counters.connections_open.set(connections as u64);
         stats
-    }
-
-    /// Closes connections that have said nothing for `timeout` seconds, unless they wait or listen.
-    fn close_idle_clients(&self) {
-        const EXEMPT: [u32; 3] = [ClientFlags::BLOCKED, ClientFlags::PUBSUB, ClientFlags::MONITOR];
-        let timeout_ms = i64::from(self.settings.borrow().timeout_s) * 1000;
-        let now_ms = self.now().unix_ms();
-        if timeout_ms == 0 || now_ms < self.next_idle_look_ms.get() {
-            return;
-        }
-        self.next_idle_look_ms.set(now_ms + IDLE_LOOK_MS);
-        for peer in self.peers.borrow().iter().flatten() {
-            let client = &peer.client;
-            let idle_ms = now_ms - client.active_at_ms.load(Ordering::Relaxed);
-            if idle_ms > timeout_ms && !EXEMPT.iter().any(|flag| client.has_flag(*flag)) {
-                tracing::debug!(client = client.id, "closing an idle client");
-                self.close_peer(peer, Close::Now);
-            }
-        }
     }
 
     // ---- connections
@@ -731,18 +734,16 @@ impl Core {
         spare.unwrap_or_else(|| Box::new(Exchange::new(self.shared.shard_count())))
     }
 
-    /// An empty list of spans.
-    #[must_use]
-    pub fn spare_spans(&self) -> Vec<Span> {
-        self.spare_spans.borrow_mut().pop().unwrap_or_default()
+    /// Room for requests parsed ahead.
+    pub(crate) fn spare_ahead(&self) -> Ahead {
+        self.spare_ahead.take().unwrap_or_default()
     }
 
-    /// Takes back a list of spans.
-    pub fn recycle_spans(&self, mut spans: Vec<Span>) {
-        let mut spare = self.spare_spans.borrow_mut();
-        if spare.len() < SPARE_COUNT_MAX && spans.capacity() <= SPARE_SPANS_MAX {
-            spans.clear();
-            spare.push(spans);
+    /// Takes that room back.
+    pub(crate) fn recycle_ahead(&self, mut ahead: Ahead) {
+        if ahead.is_small() {
+            ahead.clear();
+            *self.spare_ahead.borrow_mut() = Some(ahead);
         }
     }
 

@@ -3,9 +3,10 @@
 //!
 //! Path: `connection::run` -> here -> `router`.
 
+use crate::commands::{NowFn, ServerCommand, ServerRun};
 use crate::connection::Session;
 use crate::core::Core;
-use crate::registry::Registered;
+use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use protocol::command::Flags;
 use protocol::request::Argv;
@@ -21,6 +22,8 @@ pub enum Step<'a> {
     PublishHere(&'a Registered),
     /// It runs at this shard, whole.
     Away(&'a Registered, usize),
+    /// It concerns this connection alone and answers at once, if no reply before it is awaited.
+    Now(&'a Registered, NowFn),
     /// It runs once the replies before it are complete.
     Defer(&'a Registered),
 }
@@ -48,7 +51,7 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         let text = format!("ERR wrong number of arguments for '{name}' command");
         return refuse(core, command, text.into_bytes());
     }
-    if !session.is_authenticated && !spec.flags.contains(Flags::NO_AUTH) {
+    if !spec.flags.contains(Flags::NO_AUTH) && core.needs_login(session) {
         return refuse(core, command, b"NOAUTH Authentication required.".to_vec());
     }
     if spec.flags.contains(Flags::WRITE)
@@ -72,7 +75,13 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         Route::Shard(shard) if shard == core.id => Step::Here(command),
         Route::Owner(shard) if shard == core.id => Step::PublishHere(command),
         Route::Shard(shard) | Route::Owner(shard) => Step::Away(command, shard),
-        Route::Several | Route::Server => Step::Defer(command),
+        Route::Several => Step::Defer(command),
+        Route::Server => match command.kind {
+            Kind::Server(ServerCommand { run: ServerRun::Now(run), .. }) => {
+                Step::Now(command, *run)
+            }
+            _ => Step::Defer(command),
+        },
     }
 }
 

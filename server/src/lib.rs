@@ -7,6 +7,7 @@
 
 mod answers;
 pub mod batch;
+pub mod check;
 pub mod clients;
 pub mod commands;
 pub mod connection;

@@ -1,8 +1,10 @@
-//! The binary `rialto`: `rialto serve [redis.conf] [--param value …]`.
+//! The binary `rialto`: `rialto serve [redis.conf] [--param value …]`, `rialto check [--fix] [dir]`.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use ops::config::Config;
-use server::startup;
+use server::{check, startup};
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -21,6 +23,21 @@ fn main() -> ExitCode {
             let words = serve_matches.get_many::<String>("words").into_iter().flatten().cloned();
             serve(&words.collect::<Vec<_>>())
         }
+        Some(("check", check_matches)) => {
+            let text = |name| check_matches.get_one::<String>(name).expect("it has a default");
+            let is_fixing = check_matches.get_flag("fix");
+            let dir = Path::new(text("dir"));
+            match check::run(dir, text("appenddirname"), text("appendfilename"), is_fixing) {
+                Ok((report, is_well)) => {
+                    let printed = std::io::stdout().write_all(report.as_bytes());
+                    if is_well && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                }
+                Err(error) => {
+                    eprintln!("rialto: {error}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         _ => unreachable!("clap demands a subcommand"),
     }
 }
@@ -36,6 +53,22 @@ fn command() -> Command {
         .about("A Redis-7.2-compatible in-memory server, one shard per core")
         .subcommand_required(true)
         .subcommand(Command::new("serve").about("Runs the server").arg(words))
+        .subcommand(
+            Command::new("check")
+                .about("Checks the append-only file of a server that does not run")
+                .arg(
+                    Arg::new("fix").long("fix").action(ArgAction::SetTrue).help(
+                        "Cut damage away, and everything later than the last moment before it",
+                    ),
+                )
+                .arg(Arg::new("dir").help("Data directory").default_value("."))
+                .arg(Arg::new("appenddirname").long("appenddirname").default_value("appendonlydir"))
+                .arg(
+                    Arg::new("appendfilename")
+                        .long("appendfilename")
+                        .default_value("appendonly.aof"),
+                ),
+        )
 }
 
 fn serve(words: &[String]) -> ExitCode {

@@ -87,7 +87,7 @@ pub enum Question {
     /// Forget a client that waits for these keys.
     Forget(Waiter, Vec<usize>),
     /// Change subscriptions of the asking core; see `pubsub`.
-    Subscribe(crate::pubsub::Change),
+    Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
     Core(CoreQuestion),
 }
@@ -167,6 +167,6 @@ pub enum Notice {
     Unpaused,
     /// The server is shutting down: close everything.
     Shutdown,
-    /// Messages for channels of that core, in order: channel and payload.
-    Publish(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Keyspace notifications on channels that the core owns, in the order they happened.
+    Publish(Vec<crate::pubsub::Notification>),
 }

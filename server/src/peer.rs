@@ -25,10 +25,11 @@ pub struct Peer {
     pub away_count: Cell<u32>,
     /// How its blocking command ended.
     pub unblocked: RefCell<Option<Unblocked>>,
-    /// Messages that arrived while a subscription was being made; they go out behind its confirmation.
+    /// Whether the connection is making replies. Pushed messages wait behind them, so that what a client is told of
+    /// a key or channel comes in the order it happened.
+    pub is_busy: Cell<bool>,
+    /// Pushed messages that wait, encoded.
     pub held: RefCell<Vec<u8>>,
-    /// Whether messages are held.
-    pub is_subscribing: Cell<bool>,
     /// Why the connection is to be closed.
     pub close: Cell<Option<Close>>,
     /// When the soft output limit was first exceeded, in milliseconds since 1970; 0 if it is not.
@@ -68,8 +69,8 @@ impl Peer {
             batches: RefCell::default(),
             away_count: Cell::new(0),
             unblocked: RefCell::default(),
+            is_busy: Cell::new(false),
             held: RefCell::default(),
-            is_subscribing: Cell::new(false),
             close: Cell::new(None),
             over_soft_limit_since_ms: Cell::new(0),
             waker: RefCell::default(),
@@ -102,6 +103,7 @@ impl Peer {
     /// The blocking command has ended.
     pub fn unblock(&self, how: Unblocked) {
         *self.unblocked.borrow_mut() = Some(how);
+        self.is_busy.set(true);
         self.wake();
     }
 
@@ -120,7 +122,8 @@ impl Peer {
         }
     }
 
-    fn wake(&self) {
+    /// Wakes the task, if it waits for something here, to look again.
+    pub fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

@@ -63,6 +63,15 @@ impl Value {
         }
     }
 
+    /// The first byte of a string, loaded from wherever it lies; 0 of anything else.
+    #[inline]
+    pub(crate) fn first_byte(&self) -> u8 {
+        match self {
+            Value::String(string) => string.first_byte(),
+            _ => 0,
+        }
+    }
+
     /// The type of this value.
     #[must_use]
     pub fn kind(&self) -> Kind {

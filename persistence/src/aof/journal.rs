@@ -124,3 +124,91 @@ pub(super) fn next_seq(
     let listed = manifest.segments.iter().map(|segment| segment.seq);
     Ok(on_disk.chain(listed).max().unwrap_or(0).saturating_add(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aof::{Started, open};
+    use crate::disk::{Effect, Fault, FaultyDisk, MemoryDisk, Operation};
+
+    fn start(disk: &FaultyDisk) -> Started {
+        open(Arc::new(disk.clone()), Options::new("/data")).unwrap().start(1).unwrap()
+    }
+
+    fn fail(disk: &FaultyDisk, operation: Operation, errno: i32) {
+        let effect = Effect::Errno(errno);
+        disk.set_fault(Some(Fault { operation: Some(operation), at: 0, effect }));
+    }
+
+    fn replay(disk: MemoryDisk) -> Vec<Vec<u8>> {
+        let plan = open(Arc::new(disk), Options::new("/data")).unwrap();
+        let mut found = Vec::new();
+        for mut reader in plan.replays().into_iter().flat_map(|replay| replay.readers) {
+            while let Some(frame) = reader.next_frame().unwrap() {
+                found.push(frame.payload.to_vec());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_full_disk_is_survived_once_there_is_room_again() {
+        let memory = MemoryDisk::with_folder("/data");
+        let disk = FaultyDisk::new(memory.clone(), None);
+        let Started { mut writers, journal, epoch, .. } = start(&disk);
+        let mut writer = writers.remove(0);
+        writer.append(epoch, b"before").unwrap();
+        fail(&disk, Operation::Write, 28);
+        writer.append(epoch, b"kept by the core").unwrap_err();
+
+        let failed = journal.replace(writer).unwrap_err();
+        assert!(failed.error.is_disk_full(), "{failed}");
+        assert_eq!(memory.list(&Options::new("/data").folder()).unwrap().len(), 2, "no trace");
+        disk.heal();
+        let mut writer = journal.replace(*failed.writer).unwrap();
+        assert_eq!(writer.segment().name, "appendonly.aof.2.shard0.incr.aof");
+        writer.append(epoch, b"kept by the core").unwrap();
+        writer.sync().unwrap();
+        // Whatever the power failure keeps of the old file, all is in the new one.
+        for choice in [1, 2] {
+            let after = memory.after_power_failure(|| choice);
+            assert_eq!(replay(after), [b"before".to_vec(), b"kept by the core".to_vec()]);
+        }
+    }
+
+    #[test]
+    fn after_a_failed_fsync_the_old_file_counts_only_as_far_as_it_was_durable() {
+        let memory = MemoryDisk::with_folder("/data");
+        let disk = FaultyDisk::new(memory.clone(), None);
+        let Started { mut writers, journal, epoch, .. } = start(&disk);
+        let mut writer = writers.remove(0);
+        writer.append(epoch, b"durable").unwrap();
+        writer.sync().unwrap();
+        let durable = writer.durable();
+        writer.append(epoch, b"doubtful").unwrap();
+        fail(&disk, Operation::Sync, 5);
+        writer.sync().unwrap_err();
+        disk.heal();
+        let writer = journal.replace(writer).unwrap();
+        assert_eq!(writer.durable(), writer.written());
+        let manifest = Manifest::load(&memory, &Options::new("/data")).unwrap().unwrap();
+        assert_eq!(manifest.segments[0].sealed_len, Some(durable));
+        let after = memory.after_power_failure(|| 1);
+        assert_eq!(replay(after), [b"durable".to_vec(), b"doubtful".to_vec()]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_not_given_up() {
+        let disk = FaultyDisk::new(MemoryDisk::with_folder("/data"), None);
+        let Started { mut writers, journal, epoch, .. } = start(&disk);
+        let mut writer = writers.remove(0);
+        writer.append(epoch, b"doubtful").unwrap();
+        fail(&disk, Operation::Sync, 5);
+        writer.sync().unwrap_err();
+        fail(&disk, Operation::Read, 5);
+        let failed = journal.replace(writer).unwrap_err();
+        assert!(failed.to_string().starts_with("cannot read /data/appendonlydir/"), "{failed}");
+        disk.heal();
+        journal.replace(*failed.writer).unwrap();
+    }
+}

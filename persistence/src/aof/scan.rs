@@ -52,13 +52,13 @@ pub struct Scanned {
     pub frame_count: u64,
     /// Epochs that count nowhere, as the start frames here say.
     pub void: Vec<RangeInclusive<Epoch>>,
-    /// What each of the last epochs holds: where its last frame ends, and what is lost if it is dropped.
-    spans: BTreeMap<Epoch, Cut>,
+    /// What each of the last epochs holds.
+    spans: BTreeMap<Epoch, Span>,
     /// Epochs up to this one have been forgotten; the last of them ends at `forgotten_end`.
     forgotten: Epoch,
     forgotten_end: u64,
     /// Set by a scan that looks for one cut only.
-    watched: Option<(Epoch, Cut)>,
+    watched: Option<Watched>,
 }
 
 /// The first bytes that are not an intact frame.
@@ -72,15 +72,38 @@ pub struct Damage {
     pub proof: Option<String>,
 }
 
-/// What the part of a segment after a cut holds.
+/// Where a segment ends once later epochs are dropped, and what is dropped.
+///
+/// The end comes after the last frame that is kept, and after the marker that closes the last epoch that is kept, or, where
+/// a core closed several epochs at once, the marker that closes it among others. So the next recovery finds
+/// the same cut, even if it comes before anything new is written. Frames before the end may still be later than the cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Where the frames that are kept end.
+    /// Bytes that stay.
     pub(super) kept_len: u64,
-    /// Command frames that are not kept.
+    /// Command frames that do not count.
     pub(super) dropped_frames: u64,
     /// Their bytes.
     pub(super) dropped_bytes: u64,
+}
+
+/// What a segment holds of one epoch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    /// End of the last frame of it.
+    end: u64,
+    /// End of the first marker that closes it.
+    closed_end: Option<u64>,
+    command_frames: u64,
+    command_bytes: u64,
+}
+
+/// One cut, in the making.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    last: Epoch,
+    is_closed: bool,
+    cut: Cut,
 }
 
 impl Scan {
@@ -102,7 +125,7 @@ impl Scan {
             opened => opened?,
         };
         let mut scanned = Scanned::new(self.segment.clone(), window.limit());
-        scanned.watched = last.map(|last| (last, Cut::default()));
+        scanned.watched = last.map(|last| Watched { last, ..Watched::default() });
         let damage = loop {
             if window.remaining() == 0 {
                 break match self.segment.sealed_len {
@@ -145,7 +168,7 @@ impl Scan {
             return Ok(cut);
         }
         let again = self.run_watching(Some(last))?;
-        let (_, cut) = again.watched.expect("it was set before the scan");
+        let cut = again.watched.expect("it was set before the scan").cut;
         Ok(Cut { kept_len: cut.kept_len.max(again.first_len), ..cut })
     }
 
@@ -265,24 +288,27 @@ impl Scanned {
         }
     }
 
-    /// Notes that a frame of `epoch` ends at `end`; `command_bytes` is its length if it holds commands.
+    /// Notes that a frame of `epoch` ends at `end`; `command_bytes` is its length if it holds commands, else it is a
+    /// marker.
     fn note_span(&mut self, epoch: Epoch, end: u64, command_bytes: Option<u64>) {
-        if let Some((last, cut)) = &mut self.watched {
-            if epoch <= *last {
-                cut.kept_len = end;
-            } else {
-                cut.add(command_bytes);
-            }
+        if let Some(watched) = &mut self.watched {
+            watched.note(epoch, end, command_bytes);
             return;
         }
         let span = self.spans.entry(epoch).or_default();
-        span.kept_len = end;
-        span.add(command_bytes);
+        span.end = end;
+        match command_bytes {
+            None => _ = span.closed_end.get_or_insert(end),
+            Some(bytes) => {
+                span.command_frames += 1;
+                span.command_bytes += bytes;
+            }
+        }
         if self.spans.len() > SPAN_COUNT_MAX
             && let Some((first, span)) = self.spans.pop_first()
         {
             self.forgotten = self.forgotten.max(first);
-            self.forgotten_end = self.forgotten_end.max(span.kept_len);
+            self.forgotten_end = self.forgotten_end.max(span.end);
         }
     }
 
@@ -291,26 +317,34 @@ impl Scanned {
         Cut { kept_len: 0, dropped_frames: self.frame_count, dropped_bytes: self.intact_len }
     }
 
-    /// Where the segment ends if no epoch after `last` is kept; `None` if that is not remembered.
+    /// Where the segment ends if no epoch after `last` counts; `None` if that is not remembered.
     fn cut_after(&self, last: Epoch) -> Option<Cut> {
-        if last < self.forgotten {
+        if last <= self.forgotten && self.forgotten > Epoch::ZERO {
             return None;
         }
-        let ends = self.spans.range(..=last).map(|(_, span)| span.kept_len);
-        let kept_len = ends.chain([self.forgotten_end, self.first_len]).max().unwrap_or(0);
+        let kept_ends = self.spans.range(..=last).map(|(_, span)| span.end);
+        let closed_end = self.spans.range(last..).find_map(|(_, span)| span.closed_end);
+        let least = [self.forgotten_end, self.first_len];
+        let kept_len = kept_ends.chain(closed_end).chain(least).max().unwrap_or(0);
         let mut cut = Cut { kept_len, ..Cut::default() };
         for (_, span) in self.spans.range(last.next()..) {
-            cut.dropped_frames += span.dropped_frames;
-            cut.dropped_bytes += span.dropped_bytes;
+            cut.dropped_frames += span.command_frames;
+            cut.dropped_bytes += span.command_bytes;
         }
         Some(cut)
     }
 }
 
-impl Cut {
-    fn add(&mut self, command_bytes: Option<u64>) {
-        self.dropped_frames += u64::from(command_bytes.is_some());
-        self.dropped_bytes += command_bytes.unwrap_or(0);
+impl Watched {
+    fn note(&mut self, epoch: Epoch, end: u64, command_bytes: Option<u64>) {
+        let closes = command_bytes.is_none() && epoch >= self.last && !self.is_closed;
+        self.is_closed |= closes;
+        if epoch <= self.last || closes {
+            self.cut.kept_len = end;
+        } else if let Some(bytes) = command_bytes {
+            self.cut.dropped_frames += 1;
+            self.cut.dropped_bytes += bytes;
+        }
     }
 }
 
@@ -358,4 +392,97 @@ fn find_synced_past(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aof::SegmentWriter;
+    use crate::disk::MemoryDisk;
+
+    fn segment() -> Segment {
+        Segment {
+            name: "s".to_owned(),
+            seq: 1,
+            generation: 1,
+            shard: 0,
+            shard_count: 2,
+            sealed_len: None,
+        }
+    }
+
+    fn scan(disk: &MemoryDisk) -> Scan {
+        Scan::new(Arc::new(disk.clone()), PathBuf::from("/aof"), segment())
+    }
+
+    fn writer(disk: &MemoryDisk) -> SegmentWriter {
+        let folder = std::path::Path::new("/aof");
+        SegmentWriter::create(disk, folder, segment(), Epoch::new(1), Epoch::ZERO).unwrap()
+    }
+
+    #[test]
+    fn a_cut_far_back_is_found_by_another_scan() {
+        let disk = MemoryDisk::with_folder("/aof");
+        let mut writer = writer(&disk);
+        let epoch_count = SPAN_COUNT_MAX as u64 + 100;
+        let mut ends = vec![writer.written()];
+        for epoch in 1..=epoch_count {
+            writer.append(Epoch::new(epoch), b"x").unwrap();
+            writer.close(Epoch::new(epoch)).unwrap();
+            ends.push(writer.written());
+        }
+        let scan = scan(&disk);
+        let scanned = scan.run().unwrap();
+        assert_eq!(scanned.closed, Epoch::new(epoch_count));
+        assert!(scanned.spans.len() <= SPAN_COUNT_MAX);
+        for last in [0, 1, 50, 99, 100, 101, epoch_count - 1, epoch_count] {
+            let cut = scan.cut(&scanned, Epoch::new(last)).unwrap();
+            assert_eq!(cut.kept_len, ends[usize::try_from(last).unwrap()], "after epoch {last}");
+            assert_eq!(cut.dropped_frames, epoch_count - last, "after epoch {last}");
+        }
+    }
+
+    #[test]
+    fn a_cut_stays_behind_the_marker_that_closes_it_among_others() {
+        let disk = MemoryDisk::with_folder("/aof");
+        let mut writer = writer(&disk);
+        writer.append(Epoch::new(1), b"1").unwrap();
+        writer.close(Epoch::new(1)).unwrap();
+        writer.append(Epoch::new(3), b"3").unwrap();
+        writer.close(Epoch::new(3)).unwrap();
+        let closed_end = writer.written();
+        writer.append(Epoch::new(4), b"4").unwrap();
+        let scan = scan(&disk);
+        let scanned = scan.run().unwrap();
+        let watched = scan.run_watching(Some(Epoch::new(2))).unwrap().watched.unwrap().cut;
+        for cut in [scan.cut(&scanned, Epoch::new(2)).unwrap(), watched] {
+            assert_eq!(cut.kept_len, closed_end);
+            assert_eq!(cut.dropped_frames, 2);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_closed_epoch_is_damage() {
+        let disk = MemoryDisk::with_folder("/aof");
+        let mut writer = writer(&disk);
+        writer.close(Epoch::new(5)).unwrap();
+        let offset = writer.written();
+        // No writer of ours does this; the bytes are as intact as any.
+        let place = Place { seq: 1, offset };
+        let header = Header {
+            kind: Kind::Commands { transaction: None },
+            epoch: Epoch::new(5),
+            synced: 0,
+            payload_len: 0,
+            payload_sum: 0,
+        };
+        let mut bytes = Vec::new();
+        header.encode(place, &mut bytes);
+        let path = std::path::Path::new("/aof/s");
+        let file = disk.open(path, crate::disk::Mode::Write).unwrap();
+        file.write_at(&bytes, offset).unwrap();
+        let damage = scan(&disk).run().unwrap().damage.unwrap();
+        assert_eq!(damage.offset, offset);
+        assert_eq!(damage.expected, "an epoch after 5, which is closed");
+    }
 }

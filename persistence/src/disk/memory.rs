@@ -1,7 +1,7 @@
 //! Files in memory that remember what an fsync has made durable.
 //!
 //! Invariant: what a power failure may leave of a file is any mix, piece by piece, of its durable and its current bytes;
-//! of a name, its durable or its current meaning.
+//! of a name, its durable or its current meaning. A file is cut wholly or not at all, as by any journaling file system.
 
 use super::{Disk, File, Mode};
 use std::collections::BTreeMap;
@@ -98,12 +98,23 @@ impl Inode {
         if self.bytes == self.durable {
             return Inode { is_locked: false, ..self.clone() };
         }
-        let (short, long) =
-            (self.bytes.len().min(self.durable.len()), self.bytes.len().max(self.durable.len()));
-        let len = short + usize::try_from(random()).expect("64-bit") % (long - short + 1);
+        if self.bytes.len() < self.durable.len() && random().is_multiple_of(2) {
+            return Inode { bytes: self.durable.clone(), is_locked: false, ..self.clone() };
+        }
+        let short = self.durable.len().min(self.bytes.len());
+        let grown = self.bytes.len() - short;
+        let len = short + usize::try_from(random()).expect("64-bit") % (grown + 1);
         let mut bytes = vec![0; len];
+        // Most of the time nearly everything survives: that leaves more to go wrong than a file of holes.
+        let hole = usize::try_from(random()).expect("64-bit") % (len / PIECE_LEN + 1);
+        let loss = random() % 3;
         for (index, piece) in bytes.chunks_mut(PIECE_LEN).enumerate() {
-            let source = if random().is_multiple_of(2) { &self.bytes } else { &self.durable };
+            let is_lost = match loss {
+                0 => false,
+                1 => index == hole,
+                _ => random().is_multiple_of(2),
+            };
+            let source = if is_lost { &self.durable } else { &self.bytes };
             let start = (index * PIECE_LEN).min(source.len());
             let end = (start + piece.len()).min(source.len());
             piece[..end - start].copy_from_slice(&source[start..end]);

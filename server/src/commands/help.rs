@@ -2,6 +2,23 @@
 
 use crate::connection::Connection;
 use protocol::command::CommandSpec;
+use protocol::request::Argv;
+use shard::CommandError;
+
+/// Bytes of a subcommand that an error shows.
+const SHOWN_LEN_MAX: usize = 128;
+
+/// The error for a subcommand with more arguments than it takes, where its arity sets no bound.
+pub(super) fn wrong_arguments(argv: Argv<'_>) -> CommandError {
+    let name = argv.get(0).unwrap_or_default().to_ascii_uppercase();
+    let name = String::from_utf8_lossy(&name);
+    let word = argv.get(1).unwrap_or_default();
+    let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_LEN_MAX)]);
+    let text = format!(
+        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {name} HELP."
+    );
+    CommandError::Text(text.into())
+}
 
 impl Connection {
     /// Answers HELP: a line on the container, then each subcommand with its summary.

@@ -4,6 +4,7 @@
 //! it are complete, and may ask other cores ([`ServerRun::Later`]).
 
 mod access;
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -46,5 +47,11 @@ pub enum ServerRun {
 }
 
 /// All topics' rows.
-pub const TABLES: &[&[ServerCommand]] =
-    &[command::COMMANDS, config::COMMANDS, connection::COMMANDS, info::COMMANDS, pubsub::COMMANDS];
+pub const TABLES: &[&[ServerCommand]] = &[
+    client::COMMANDS,
+    command::COMMANDS,
+    config::COMMANDS,
+    connection::COMMANDS,
+    info::COMMANDS,
+    pubsub::COMMANDS,
+];

@@ -1,7 +1,7 @@
 //! Commands that wait until the replies before them are complete: those of the server itself, those over several
 //! shards, those that block, and all commands while clients are paused or watched.
 
-use super::{Connection, Deferred, ReplyMode};
+use super::{Connection, Deferred};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
 use crate::core::Core;
@@ -11,7 +11,6 @@ use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
-use protocol::reply::Writer;
 use shard::Outcome;
 use shard::args::Args;
 use shard::commands::Run;
@@ -27,19 +26,13 @@ impl Connection {
         let core = self.core.clone();
         let Deferred { command, argv } = deferred;
         let command = &core.shared.registry.get(command).clone();
-        self.wait_while_paused(command).await;
+        if !self.wait_while_paused(command).await {
+            return;
+        }
         core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
-        let start = self.replies.len();
         core.restart_stopwatch();
         let outcome = self.run_deferred_command(&core, command, &argv).await;
-        if !self.session.wants_reply() {
-            self.replies.truncate(start);
-        }
-        self.session.reply_mode = match self.session.reply_mode {
-            ReplyMode::SkipNext => ReplyMode::Skip,
-            ReplyMode::Skip => ReplyMode::On,
-            mode => mode,
-        };
+        self.session.command_ended();
         if outcome != Outcome::Blocked {
             let us = core.account(command, outcome);
             if us >= core.slow_after_us() {
@@ -67,8 +60,7 @@ impl Connection {
                     Ok(()) => Outcome::Replied,
                     Err(error) => {
                         self.replies.truncate(start);
-                        let resp = self.session.resp;
-                        Writer::new(&mut self.replies, resp).error(&error.as_bytes());
+                        self.reply(|writer| writer.error(&error.as_bytes()));
                         core.note_error(&error.as_bytes());
                         Outcome::Failed
                     }
@@ -76,14 +68,14 @@ impl Connection {
             }
             Kind::Shard(_) => {
                 let (db, caller) = (self.session.db, self.caller());
-                let route = router::route(core, command, argv.as_argv());
                 let start = self.replies.len();
                 let replies = &mut self.replies;
                 let argv_view = argv.as_argv();
-                let outcome = if route == Route::Shard(core.id) {
-                    core.execute_here(command, db, argv_view, caller, replies)
-                } else {
-                    transaction::run(core, command, db, argv_view, caller, replies).await
+                let outcome = match router::route(core, command, argv_view) {
+                    Route::Shard(shard) if shard == core.id => {
+                        core.execute_here(command, db, argv_view, caller, replies)
+                    }
+                    _ => transaction::run(core, command, db, argv_view, caller, replies).await,
                 };
                 if outcome == Outcome::Failed {
                     core.note_error(&self.replies[start..]);
@@ -91,8 +83,16 @@ impl Connection {
                 if outcome == Outcome::Blocked {
                     return self.block(command, argv).await;
                 }
+                self.leave_out_unwanted(start);
                 outcome
             }
+        }
+    }
+
+    /// Takes back the reply that begins at `start`, if the client wants none.
+    fn leave_out_unwanted(&mut self, start: usize) {
+        if !self.session.wants_reply() {
+            self.replies.truncate(start);
         }
     }
 
@@ -106,6 +106,7 @@ impl Connection {
         let argv = argv.as_argv();
         let owner = router::shard_of(&core, argv.get(1));
         let caller = self.caller();
+        let start = self.replies.len();
         if owner == core.id {
             core.publish_here(command, argv, caller, &mut self.replies);
         } else {
@@ -113,6 +114,7 @@ impl Connection {
             exchange.send(owner, command.id, self.session.db, argv, || core.spare_batch());
             self.finish_exchange().await;
         }
+        self.leave_out_unwanted(start);
         Ok(())
     }
 
@@ -131,6 +133,7 @@ impl Connection {
         self.peer.unblocked.take();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
         self.flush();
+        self.peer.is_busy.set(false);
 
         let mut by_shard: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
         for (index, shard) in router::keys(&core, command, argv.as_argv()) {
@@ -160,22 +163,22 @@ impl Connection {
         for (shard, indices) in by_shard {
             core.ask(shard, Question::Forget(waiter.clone(), indices)).await;
         }
+        self.peer.is_busy.set(true);
         self.peer.client.set_flag(ClientFlags::BLOCKED, false);
         core.restart_stopwatch();
 
-        let resp = self.session.resp;
         match how {
             Unblocked::Served(reply) => {
-                self.replies.extend_from_slice(&reply);
+                self.reply(|writer| writer.raw(&reply));
                 Outcome::Replied
             }
             Unblocked::TimedOut => {
-                empty(&mut Writer::new(&mut self.replies, resp));
+                self.reply(empty);
                 Outcome::Replied
             }
             Unblocked::Error => {
                 let text = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
-                Writer::new(&mut self.replies, resp).error(text);
+                self.reply(|writer| writer.error(text));
                 core.note_error(text);
                 Outcome::Failed
             }
@@ -220,17 +223,30 @@ impl Connection {
         .await
     }
 
-    /// Waits for the end of CLIENT PAUSE, if it concerns this command.
-    async fn wait_while_paused(&mut self, command: &Registered) {
-        while let Some(until) = self.core.paused_until(command.spec.flags) {
+    /// Waits for the end of CLIENT PAUSE, if it concerns this command; `false` if the client has gone meanwhile.
+    async fn wait_while_paused(&mut self, command: &Registered) -> bool {
+        let flags = command.spec.flags;
+        while let Some(until) = self.core.paused_until(flags) {
             self.flush();
+            self.peer.is_busy.set(false);
+            self.peer.client.set_flag(ClientFlags::PAUSED, true);
+            let unpaused = poll_fn(|cx| {
+                self.core.reactor.note_activity();
+                self.peer.poll_until(cx, |peer| {
+                    let is_over = peer.close.get().is_some() || !self.core.is_paused(flags);
+                    is_over.then_some(())
+                })
+            });
             let gone = self.socket.ended();
             let over = self.core.reactor.sleep_until(until);
-            futures_lite::future::or(gone, over).await;
-            if self.socket.is_ended() {
-                return;
+            futures_lite::future::or(unpaused, futures_lite::future::or(gone, over)).await;
+            self.peer.client.set_flag(ClientFlags::PAUSED, false);
+            self.peer.is_busy.set(true);
+            if self.socket.is_ended() || self.peer.close.get().is_some() {
+                return false;
             }
         }
+        true
     }
 }
 

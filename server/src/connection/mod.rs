@@ -5,25 +5,31 @@
 //! shard, and everything that is not a plain command of one shard is deferred until the replies before it are
 //! complete. Invariant: replies leave in the order of the requests, whatever core wrote them.
 
+mod ahead;
 mod deferred;
 mod exchange;
 mod open;
 pub mod output;
 pub mod session;
+pub(crate) mod upkeep;
 
+pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
 pub use session::{ReplyMode, Session};
 
+use crate::commands::NowFn;
 use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
-use crate::registry::CommandId;
+use crate::registry::{CommandId, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
 use protocol::reply::Writer;
-use protocol::request::{Argv, ArgvBuf, Parsed, Parser, Span};
+use protocol::request::{Argv, ArgvBuf, Parser};
 use shard::Outcome;
+use shard::args::Args;
 use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
 use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -69,6 +75,7 @@ impl Connection {
     /// The connection's life.
     pub async fn serve(mut self) {
         while let Some(chunk) = self.next_chunk().await {
+            self.peer.is_busy.set(true);
             self.core.counters().reads.add(1);
             self.core.counters().net_input_bytes.add(chunk.len() as u64);
             self.note_active();
@@ -86,6 +93,7 @@ impl Connection {
                 self.process_query().await;
             }
             self.flush();
+            self.peer.is_busy.set(false);
             self.check_query_limit();
             if self.peer.close.get().is_some() {
                 break;
@@ -146,19 +154,12 @@ impl Connection {
 
     /// Runs whole requests at the start of `input` until one must be deferred, enough is collected, or none is left.
     fn process(&mut self, input: &[u8]) -> Processed {
+        let core = self.core.clone();
+        let mut ahead = core.spare_ahead();
         let mut consumed = 0;
-        let mut spans: Vec<Span> = self.core.spare_spans();
-        let settings = self.core.settings();
-        let limits = Limits {
-            bulk_len_max: settings.proto_max_bulk_len_bytes as usize,
-            is_unauthenticated: !self.session.is_authenticated,
-        };
         let mut deferred = None;
         let mut has_more = false;
-        while consumed < input.len() {
-            if self.peer.close.get().is_some() {
-                break;
-            }
+        'input: while consumed < input.len() && self.peer.close.get().is_none() {
             if self.replies.len() >= REPLY_SIZE_MAX && self.exchange.is_none() {
                 self.flush();
             }
@@ -166,34 +167,54 @@ impl Connection {
                 has_more = true;
                 break;
             }
-            spans.clear();
             let rest = &input[consumed..];
-            match self.parser.next(rest, &limits, &mut spans) {
-                Ok(Parsed::Request { len }) => {
-                    consumed += len;
-                    deferred = self.run(Argv::new(&rest[..len], &spans));
+            let (limits, max) = (self.limits(), self.ahead_max());
+            let end = ahead.parse(&mut self.parser, rest, &limits, max);
+            core.warm(self.session.db, ahead.keys(rest));
+            for index in 0..ahead.len() {
+                let (argv, behind) = ahead.request(rest, index);
+                deferred = self.run(argv);
+                if deferred.is_some() || self.peer.close.get().is_some() {
+                    // What was parsed beyond this is parsed again, by the rules that hold then.
+                    consumed += behind;
+                    break 'input;
                 }
-                Ok(Parsed::Quoted { len, argv }) => {
+            }
+            consumed += ahead.parsed_len();
+            match end {
+                ParseEnd::More => {}
+                ParseEnd::Quoted { len, argv } => {
                     consumed += len;
                     deferred = self.run(argv.as_argv());
+                    if deferred.is_some() {
+                        break;
+                    }
                 }
-                Ok(Parsed::Empty { len }) => consumed += len,
-                Ok(Parsed::Incomplete { .. }) => break,
-                Err(error) => {
-                    let text = format!("ERR {error}");
-                    self.reply(|writer| writer.error(text.as_bytes()));
-                    self.core.note_error(text.as_bytes());
+                ParseEnd::Incomplete => break,
+                ParseEnd::Malformed(error) => {
+                    let text = error.text();
+                    self.reply(|writer| writer.error(&text));
+                    core.note_error(&text);
                     self.peer.order_close(Close::AfterReplies);
                     consumed = input.len();
                 }
             }
-            if deferred.is_some() {
-                break;
-            }
-            // HELLO and AUTH are deferred, so the limits hold until here.
         }
-        self.core.recycle_spans(spans);
+        core.recycle_ahead(ahead);
         Processed { consumed, deferred, has_more }
+    }
+
+    /// The limits that hold for the next request.
+    fn limits(&self) -> Limits {
+        Limits {
+            bulk_len_max: self.core.settings_ref().proto_max_bulk_len_bytes as usize,
+            is_unauthenticated: self.core.needs_login(&self.session),
+        }
+    }
+
+    /// How many requests may be parsed before the first of them runs: one, if it may change the rules for the next.
+    fn ahead_max(&self) -> usize {
+        if self.core.needs_login(&self.session) { 1 } else { WARM_MAX }
     }
 
     /// Runs one request, sends it away, or says that it must be deferred.
@@ -203,10 +224,11 @@ impl Connection {
             Step::Refuse(text) => {
                 self.reply(|writer| writer.error(&text));
                 core.note_error(&text);
+                self.session.command_ended();
                 None
             }
             Step::Here(command) => {
-                self.note_command(command.id);
+                self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
                 let replies = match &mut self.exchange {
@@ -219,10 +241,11 @@ impl Connection {
                 if us >= core.slow_after_us() {
                     self.log_slow(argv, us);
                 }
+                self.session.command_ended();
                 None
             }
             Step::PublishHere(command) => {
-                self.note_command(command.id);
+                self.note_command(command);
                 let start = self.reply_position();
                 let caller = self.caller();
                 let replies = match &mut self.exchange {
@@ -232,18 +255,42 @@ impl Connection {
                 core.publish_here(command, argv, caller, replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
+                self.session.command_ended();
+                None
+            }
+            Step::Now(command, run) if self.exchange.is_none() => {
+                self.note_command(command);
+                let outcome = self.run_now(run, argv);
+                let us = core.account(command, outcome);
+                if us >= core.slow_after_us() {
+                    self.log_slow(argv, us);
+                }
+                self.session.command_ended();
                 None
             }
             Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
-                self.note_command(command.id);
+                self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
                 None
             }
-            Step::Away(command, _) | Step::Defer(command) => {
-                self.note_command(command.id);
+            Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
+                self.note_command(command);
                 Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+            }
+        }
+    }
+
+    /// Runs a command about this connection alone; its error takes the place of what it has written.
+    fn run_now(&mut self, run: NowFn, argv: Argv<'_>) -> Outcome {
+        let start = self.replies.len();
+        match run(self, Args::new(argv)) {
+            Ok(()) => Outcome::Replied,
+            Err(error) => {
+                self.replies.truncate(start);
+                self.reply(|writer| writer.error(&error.as_bytes()));
+                Outcome::Failed
             }
         }
     }
@@ -284,11 +331,23 @@ impl Connection {
         self.reply_written(start);
     }
 
+    /// Writes a push message of this core's own, which the client gets whatever replies it wants.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        debug_assert!(self.exchange.is_none(), "pushes are written by deferred commands");
+        write(&mut Writer::new(&mut self.replies, self.session.resp));
+    }
+
+    /// Puts the messages that others have pushed behind the replies, which are complete.
+    pub(crate) fn release_held(&mut self) {
+        self.replies.append(&mut self.peer.held.borrow_mut());
+    }
+
     fn reply_position(&self) -> usize {
         self.exchange.as_ref().map_or(self.replies.len(), |exchange| exchange.late.len())
     }
 
     /// Called behind every reply of this core: takes it back if the client wants none, and notes its place.
+    /// [`Session::command_ended`] follows once the command is over.
     fn reply_written(&mut self, start: usize) {
         let is_wanted = self.session.wants_reply();
         match &mut self.exchange {
@@ -303,8 +362,10 @@ impl Connection {
         }
     }
 
-    /// Hands the replies to the socket; they go out at the end of the tick.
+    /// Hands the replies, which are complete, to the socket, and the messages that have waited behind them; they go
+    /// out at the end of the tick.
     pub(crate) fn flush(&mut self) {
+        self.release_held();
         if self.replies.is_empty() {
             return;
         }
@@ -325,10 +386,9 @@ impl Connection {
         Caller { resp: self.session.resp, client }
     }
 
-    fn note_command(&self, id: CommandId) {
+    fn note_command(&self, command: &Registered) {
         let client = &self.peer.client;
-        client.last_command.store(id.0, Ordering::Relaxed);
-        client.last_subcommand.store(u16::MAX, Ordering::Relaxed);
+        client.last_command.store(command.id.0, Ordering::Relaxed);
         self.core.counters().commands_processed.add(1);
     }
 
@@ -336,6 +396,8 @@ impl Connection {
         let client = &self.peer.client;
         client.active_at_ms.store(self.core.now().unix_ms(), Ordering::Relaxed);
         client.query_len.store(self.query.len(), Ordering::Relaxed);
+        client.query_capacity.store(self.query.capacity(), Ordering::Relaxed);
+        client.output_len.store(self.core.reactor.unsent_len(self.peer.key), Ordering::Relaxed);
     }
 
     fn check_query_limit(&self) {

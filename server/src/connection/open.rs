@@ -39,7 +39,6 @@ impl Connection {
             connected_at_ms: now_ms,
             active_at_ms: now_ms.into(),
             last_command: u16::MAX.into(),
-            last_subcommand: u16::MAX.into(),
             db: 0.into(),
             resp: 2.into(),
             flags: 0.into(),

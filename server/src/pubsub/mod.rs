@@ -1,20 +1,25 @@
 //! Publish and subscribe over cores.
 //!
 //! A channel belongs to a shard by its slot, like a key. Its core, the owner, knows how many subscribers each core
-//! has; a patterns' subscribers are known to every owner. PUBLISH is one hop to the owner, which counts the receivers
+//! has; a pattern's subscribers are known to every owner. PUBLISH is one hop to the owner, which counts the receivers
 //! and sends the message once to every core that has some ([`Delivery`], shared by reference count); each core hands
 //! it to its own subscribers. So a channel has one total order and the count is exact.
 //!
 //! Invariant: owner counts = sum over cores of local subscribers, changed by [`Change`] before a subscription is
 //! confirmed to the client.
 
-mod events;
+mod frame;
+mod notify;
+mod subscriptions;
+
+pub use frame::Frame;
+pub use notify::Notification;
+pub use subscriptions::Subscriptions;
 
 use crate::peer::Peer;
 use crate::runtime::reactor::SocketKey;
 use ahash::AHashMap;
 use protocol::glob;
-use protocol::reply::{Resp, Writer};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,7 +34,29 @@ pub enum Topic {
     ShardChannel,
 }
 
-/// A core gains its first subscriber of something, one more, or loses one.
+impl Topic {
+    /// All kinds.
+    pub const ALL: [Topic; 3] = [Topic::Channel, Topic::Pattern, Topic::ShardChannel];
+}
+
+/// One value per kind of subscription.
+#[derive(Debug, Default)]
+pub struct ByTopic<T>([T; 3]);
+
+impl<T> ByTopic<T> {
+    /// The value of a kind.
+    #[must_use]
+    pub fn get(&self, topic: Topic) -> &T {
+        &self.0[topic as usize]
+    }
+
+    /// The value of a kind, to change it.
+    pub fn get_mut(&mut self, topic: Topic) -> &mut T {
+        &mut self.0[topic as usize]
+    }
+}
+
+/// A core gains a subscriber of something, or loses one.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The core.
@@ -46,13 +73,23 @@ pub struct Change {
 #[derive(Debug)]
 pub struct Delivery {
     /// Kind of channel: never a pattern.
-    pub topic: Topic,
-    /// The channel.
-    pub channel: Box<[u8]>,
-    /// The message for subscribers of the channel, encoded for RESP2.
-    frame: Vec<u8>,
-    /// Patterns that match, each with the message for its subscribers, encoded for RESP2.
-    pattern_frames: Vec<(Box<[u8]>, Vec<u8>)>,
+    topic: Topic,
+    channel: Box<[u8]>,
+    /// For subscribers of the channel.
+    frame: Frame,
+    /// Patterns that match, each with the message for its subscribers.
+    pattern_frames: Vec<(Box<[u8]>, Frame)>,
+}
+
+/// A message that somebody gets.
+#[derive(Debug)]
+pub struct Published {
+    /// How many subscriptions it reaches.
+    pub receiver_count: u64,
+    /// The cores that have some of them.
+    pub cores: Vec<usize>,
+    /// What each of these cores is to deliver.
+    pub delivery: Arc<Delivery>,
 }
 
 /// Subscribers per core, of one channel or pattern.
@@ -63,11 +100,9 @@ type Subscribers = Vec<Rc<Peer>>;
 #[derive(Debug, Default)]
 pub struct PubSub {
     /// Channels this core owns, and all patterns.
-    owned: AHashMap<(Topic, Box<[u8]>), CoreCounts>,
-    /// How many of `owned` are patterns, so that PUBLISH need not look when there is none.
-    pattern_count: usize,
+    owned: ByTopic<AHashMap<Box<[u8]>, CoreCounts>>,
     /// Subscribers among this core's connections.
-    local: AHashMap<(Topic, Box<[u8]>), Subscribers>,
+    local: ByTopic<AHashMap<Box<[u8]>, Subscribers>>,
 }
 
 impl PubSub {
@@ -75,45 +110,28 @@ impl PubSub {
 
     /// Counts a subscriber in or out.
     pub fn apply(&mut self, change: Change) {
-        let key = (change.topic, change.name);
-        let is_pattern = change.topic == Topic::Pattern;
+        let owned = self.owned.get_mut(change.topic);
         if change.is_added {
-            let counts = self.owned.entry(key).or_default();
-            self.pattern_count += usize::from(is_pattern && counts.is_empty());
+            let counts = owned.entry(change.name).or_default();
             match counts.iter_mut().find(|(core, _)| *core == change.core) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((change.core, 1)),
             }
             return;
         }
-        let Some(counts) = self.owned.get_mut(&key) else { return };
+        let Some(counts) = owned.get_mut(&change.name) else { return };
         if let Some((_, count)) = counts.iter_mut().find(|(core, _)| *core == change.core) {
             *count -= 1;
         }
         counts.retain(|(_, count)| *count > 0);
         if counts.is_empty() {
-            self.owned.remove(&key);
-            self.pattern_count -= usize::from(is_pattern);
+            owned.remove(&change.name);
         }
     }
 
-    /// How many channels of this kind with subscribers this core owns; for patterns, how many there are.
+    /// Publishes on a channel this core owns; `None` if nobody listens. Cost: O(patterns).
     #[must_use]
-    pub fn owned_count(&self, topic: Topic) -> usize {
-        match topic {
-            Topic::Pattern => self.pattern_count,
-            _ => self.owned.keys().filter(|(kind, _)| *kind == topic).count(),
-        }
-    }
-
-    /// Publishes on a channel this core owns: the number of receivers, the cores that have some, and what they get.
-    #[must_use]
-    pub fn publish(
-        &self,
-        topic: Topic,
-        channel: &[u8],
-        payload: &[u8],
-    ) -> (u64, Option<(Vec<usize>, Arc<Delivery>)>) {
+    pub fn publish(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> Option<Published> {
         let mut receiver_count = 0;
         let mut cores: Vec<usize> = Vec::new();
         let mut count_in = |counts: &CoreCounts| {
@@ -124,80 +142,79 @@ impl PubSub {
                 }
             }
         };
-        let key = (topic, Box::from(channel));
-        if let Some(counts) = self.owned.get(&key) {
+        if let Some(counts) = self.owned.get(topic).get(channel) {
             count_in(counts);
         }
         let mut pattern_frames = Vec::new();
-        if topic == Topic::Channel && self.pattern_count > 0 {
-            for ((known, pattern), counts) in &self.owned {
-                if *known == Topic::Pattern && glob::matches(pattern, channel, false) {
+        if topic == Topic::Channel {
+            for (pattern, counts) in self.owned.get(Topic::Pattern) {
+                if glob::matches(pattern, channel, false) {
                     count_in(counts);
-                    let parts: [&[u8]; 4] = [b"pmessage", pattern, channel, payload];
-                    pattern_frames.push((pattern.clone(), encode(&parts)));
+                    let frame = Frame::new(&[b"pmessage", pattern, channel, payload]);
+                    pattern_frames.push((pattern.clone(), frame));
                 }
             }
         }
         if cores.is_empty() {
-            return (0, None);
+            return None;
         }
         let word: &[u8] = if topic == Topic::Channel { b"message" } else { b"smessage" };
-        let frame = encode(&[word, channel, payload]);
-        let delivery = Delivery { topic, channel: key.1, frame, pattern_frames };
-        (receiver_count, Some((cores, Arc::new(delivery))))
+        let frame = Frame::new(&[word, channel, payload]);
+        let delivery = Delivery { topic, channel: channel.into(), frame, pattern_frames };
+        Some(Published { receiver_count, cores, delivery: Arc::new(delivery) })
     }
 
     /// Channels of this core with subscribers that match `pattern`.
     #[must_use]
     pub fn channels(&self, topic: Topic, pattern: Option<&[u8]>) -> Vec<Vec<u8>> {
-        let matches = |name: &[u8]| pattern.is_none_or(|p| glob::matches(p, name, false));
-        let of_topic = self.owned.keys().filter(|(known, name)| *known == topic && matches(name));
-        of_topic.map(|(_, name)| name.to_vec()).collect()
+        let is_match = |name: &[u8]| pattern.is_none_or(|p| glob::matches(p, name, false));
+        let names = self.owned.get(topic).keys().filter(|name| is_match(name));
+        names.map(|name| name.to_vec()).collect()
     }
 
     /// Subscribers of a channel that this core owns.
     #[must_use]
     pub fn subscriber_count(&self, topic: Topic, channel: &[u8]) -> u64 {
-        let counts = self.owned.get(&(topic, Box::from(channel)));
+        let counts = self.owned.get(topic).get(channel);
         counts.map_or(0, |counts| counts.iter().map(|(_, count)| u64::from(*count)).sum())
     }
 
     /// How many patterns have subscribers, on whatever core.
     #[must_use]
     pub fn pattern_count(&self) -> usize {
-        self.pattern_count
+        self.owned.get(Topic::Pattern).len()
     }
 
     /// How many channels of this core have subscribers.
     #[must_use]
     pub fn channel_count(&self, topic: Topic) -> usize {
-        self.owned.keys().filter(|(known, _)| *known == topic).count()
+        self.owned.get(topic).len()
     }
 
     // ---- for this core's connections
 
     /// Adds a subscriber.
     pub fn subscribe(&mut self, topic: Topic, name: &[u8], peer: Rc<Peer>) {
-        self.local.entry((topic, name.into())).or_default().push(peer);
+        self.local.get_mut(topic).entry(name.into()).or_default().push(peer);
     }
 
     /// Removes a subscriber.
     pub fn unsubscribe(&mut self, topic: Topic, name: &[u8], key: SocketKey) {
-        let topic_name = (topic, Box::from(name));
-        if let Some(subscribers) = self.local.get_mut(&topic_name) {
-            subscribers.retain(|peer| peer.key != key);
-            if subscribers.is_empty() {
-                self.local.remove(&topic_name);
-            }
+        let local = self.local.get_mut(topic);
+        let Some(subscribers) = local.get_mut(name) else { return };
+        if let Some(index) = subscribers.iter().position(|peer| peer.key == key) {
+            subscribers.swap_remove(index);
+        }
+        if subscribers.is_empty() {
+            local.remove(name);
         }
     }
 
     /// Hands a message to this core's subscribers: `send(peer, frame)` once for each.
-    pub fn deliver(&self, delivery: &Delivery, mut send: impl FnMut(&Peer, &[u8])) {
-        let mut send_all = |topic: Topic, name: &[u8], frame: &[u8]| {
-            if let Some(subscribers) = self.local.get(&(topic, Box::from(name))) {
-                subscribers.iter().for_each(|peer| send(peer, frame));
-            }
+    pub fn deliver(&self, delivery: &Delivery, mut send: impl FnMut(&Peer, &Frame)) {
+        let mut send_all = |topic: Topic, name: &[u8], frame: &Frame| {
+            let subscribers = self.local.get(topic).get(name);
+            subscribers.into_iter().flatten().for_each(|peer| send(peer, frame));
         };
         send_all(delivery.topic, &delivery.channel, &delivery.frame);
         for (pattern, frame) in &delivery.pattern_frames {
@@ -206,19 +223,45 @@ impl PubSub {
     }
 }
 
-/// The first byte of a push message for `resp`: the rest is the same in both versions.
-#[must_use]
-pub fn first_byte(resp: Resp) -> u8 {
-    match resp {
-        Resp::V2 => b'*',
-        Resp::V3 => b'>',
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn encode(parts: &[&[u8]]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(parts.iter().map(|part| part.len() + 16).sum());
-    let mut writer = Writer::new(&mut frame, Resp::V2);
-    writer.push(parts.len());
-    parts.iter().for_each(|part| writer.bulk(part));
-    frame
+    fn change(core: usize, topic: Topic, name: &str, is_added: bool) -> Change {
+        Change { core, topic, name: name.as_bytes().into(), is_added }
+    }
+
+    /// Receivers and cores of a message on `channel`.
+    fn publish(pubsub: &PubSub, topic: Topic, channel: &str) -> (u64, Vec<usize>) {
+        let published = pubsub.publish(topic, channel.as_bytes(), b"x");
+        published.map_or((0, vec![]), |published| (published.receiver_count, published.cores))
+    }
+
+    #[test]
+    fn an_owner_counts_subscribers_by_core() {
+        let mut owner = PubSub::default();
+        assert_eq!(publish(&owner, Topic::Channel, "news"), (0, vec![]));
+        for core in [0, 2, 2] {
+            owner.apply(change(core, Topic::Channel, "news", true));
+        }
+        assert_eq!(publish(&owner, Topic::Channel, "news"), (3, vec![0, 2]));
+        owner.apply(change(0, Topic::Channel, "news", false));
+        assert_eq!(publish(&owner, Topic::Channel, "news"), (2, vec![2]));
+        assert_eq!(owner.subscriber_count(Topic::Channel, b"news"), 2);
+        owner.apply(change(2, Topic::Channel, "news", false));
+        owner.apply(change(2, Topic::Channel, "news", false));
+        assert_eq!(owner.channel_count(Topic::Channel), 0);
+    }
+
+    #[test]
+    fn patterns_hear_channels_but_not_shard_channels() {
+        let mut owner = PubSub::default();
+        owner.apply(change(1, Topic::Pattern, "n*", true));
+        owner.apply(change(1, Topic::Channel, "news", true));
+        assert_eq!(publish(&owner, Topic::Channel, "news"), (2, vec![1]));
+        assert_eq!(publish(&owner, Topic::ShardChannel, "news"), (0, vec![]));
+        assert_eq!(owner.pattern_count(), 1);
+        assert_eq!(owner.channels(Topic::Channel, Some(b"n*")), [b"news".to_vec()]);
+        assert!(owner.channels(Topic::Channel, Some(b"x*")).is_empty());
+    }
 }

@@ -183,6 +183,13 @@ impl Table {
         slots.find(hash.0, |slot| *slot.key == *key).map(|slot| &slot.entry)
     }
 
+    /// The first slot whose hash looks like `hash`: most often that of the key, but nobody has compared the key.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<&Slot> {
+        self.segment(self.segment_of(hash)).slots.find(hash.0, |_| true)
+    }
+
+    /// The slot at `place`.
     #[inline]
     pub(crate) fn slot(&self, place: Place) -> &Slot {
         let slots = &self.segment(place.segment).slots;

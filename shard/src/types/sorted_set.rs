@@ -495,7 +495,7 @@ mod tests {
         let seed = 0x50_47ed;
         println!("seed {seed:#x}");
         let mut rng = Rng::new(seed);
-        for round in 0..40 {
+        for round in 0..12 {
             let limits = SortedSetLimits { entries_max: rng.below(60), value_len_max: 64 };
             let mut set = SortedSet::default();
             let mut model: BTreeMap<Vec<u8>, f64> = BTreeMap::new();

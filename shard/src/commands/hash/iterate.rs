@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn an_endless_draw_ends_with_an_error() {
-        let value = "v".repeat(100_000);
+        let value = "v".repeat(50_000);
         check(&format!(
             r#"
             > HSET h a {value}
