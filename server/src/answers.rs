@@ -110,9 +110,9 @@ impl Core {
         let pubsub = self.pubsub.borrow();
         CoreReport {
             shard,
-            channel_count: pubsub.channel_count(Topic::Channel),
-            pattern_count: pubsub.pattern_count(),
-            shard_channel_count: pubsub.channel_count(Topic::ShardChannel),
+            channel_count: pubsub.owned_count(Topic::Channel),
+            pattern_count: pubsub.owned_count(Topic::Pattern),
+            shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::{self, Ahead, Exchange, Session};
 use crate::journal::Journal;
 use crate::listener::CoreListeners;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Arrived, Epochs, Mailbox};
 use crate::message::{Answer, Message, NewConnection, Notice, Question};
 use crate::options::shard_options;
 use crate::peer::{Close, Peer, Unblocked};
@@ -79,14 +79,16 @@ pub struct Core {
     spare_ahead: RefCell<Option<Ahead>>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
+    /// The epoch of what the shard does now.
+    epoch: Cell<Epochs>,
     /// When the last command ended: what the next one's duration is measured from.
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
     next_upkeep_us: Cell<i64>,
-    /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
-    spike_after_us: Cell<u64>,
     /// When [`Core::tend_connections`] is due again, in microseconds since 1970.
     next_tending_us: Cell<i64>,
+    /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
+    spike_after_us: Cell<u64>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -139,10 +141,11 @@ impl Core {
             spare_ahead: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
+            epoch: Cell::new(0),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
-            spike_after_us,
             next_tending_us: Cell::new(0),
+            spike_after_us,
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -156,11 +159,15 @@ impl Core {
             self.reactor.reap();
             self.reactor.fire_timers(self.last_moment.get());
             self.take_connections();
-            self.mailbox.drain(&self.shared.switchboard, &mut messages);
+            // Read behind `reap`: what a client does after a reply lies in the same epoch or a later one.
+            let epoch = self.shared.switchboard.epoch();
+            self.mailbox.drain(&self.shared.switchboard, epoch, &mut messages);
             let mut is_quiet = messages.is_empty();
-            for (from, message) in messages.drain(..) {
+            for Arrived { epoch, from, message } in messages.drain(..) {
+                self.enter_epoch(epoch);
                 self.handle(from, message);
             }
+            self.enter_epoch(epoch);
             for message in self.shared.inboxes[self.id].take() {
                 is_quiet = false;
                 self.handle(self.id, message);
@@ -186,7 +193,16 @@ impl Core {
         if let (Some(journal), Some(log)) =
             (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
         {
-            journal.seal(log, &self.reactor, &self.counters);
+            let epoch = log.epoch(self.shared.switchboard.epoch());
+            journal.seal(log, epoch, &self.reactor, &self.counters);
+        }
+    }
+
+    /// What the shard does from now on lies in `epoch`, unless it has gone further already.
+    fn enter_epoch(&self, epoch: Epochs) {
+        if epoch > self.epoch.get() {
+            self.commit_journal();
+            self.epoch.set(epoch);
         }
     }
 
@@ -198,7 +214,9 @@ impl Core {
             (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
         {
             let policy = self.settings.borrow().appendfsync;
-            journal.commit(log, policy, entries.as_bytes(), &self.reactor, &self.counters);
+            let epoch = log.epoch(self.epoch.get());
+            let bytes = entries.as_bytes();
+            journal.commit(log, policy, epoch, bytes, &self.reactor, &self.counters);
         }
         entries.clear();
     }
@@ -223,7 +241,11 @@ impl Core {
 
     fn sleep(&self, is_quiet: bool, is_congested: bool) {
         let may_sleep = is_quiet && self.mailbox.prepare_to_sleep(&self.shared.switchboard);
-        let longest = if is_congested { RETRY_AFTER } else { SLEEP_MAX };
+        let upkeep_us = self.next_upkeep_us.get().saturating_sub(self.now().unix_us).max(0);
+        let longest = match is_congested {
+            true => RETRY_AFTER,
+            false => SLEEP_MAX.min(Duration::from_micros(upkeep_us.unsigned_abs())),
+        };
         let deadline = self.last_moment.get().after(longest);
         self.counters().sleeps.add(u64::from(may_sleep));
         self.reactor
@@ -240,7 +262,7 @@ impl Core {
         match message {
             Message::Batch(mut batch) => {
                 self.run_batch(&mut batch);
-                self.mailbox.post(from, Message::BatchDone(batch));
+                self.post(from, Message::BatchDone(batch));
             }
             Message::BatchDone(batch) => {
                 if let Some(peer) = self.peer(batch.token) {
@@ -271,6 +293,11 @@ impl Core {
         } else {
             self.mailbox.post(core, message);
         }
+    }
+
+    /// Sends the commands of a connection to a core, which may be this one; they run in the order of the flushes.
+    pub fn post_batch(&self, core: usize, batch: Box<Batch>) {
+        self.mailbox.post(core, Message::Batch(batch));
     }
 
     /// Asks a core and waits for its answer; this core answers at once.
@@ -613,7 +640,7 @@ impl Core {
     fn keep_house(&self) {
         let now = self.now();
         if let Some(log) = &self.shared.log {
-            log.keep_clock(now.unix_us);
+            log.keep_clock(now.unix_us, &self.shared.switchboard);
         }
         if now.unix_us >= self.next_tending_us.get() {
             self.tend_connections();

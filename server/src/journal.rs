@@ -4,12 +4,13 @@
 //! Called at the end of every tick, before anything that depends on its writes leaves the core. Invariant: what the
 //! shard has done is in the segment or in `unwritten`, and while `unwritten` is not empty no client may write.
 
+use crate::mailbox::{Epochs, Switchboard};
 use crate::runtime::clock;
 use crate::runtime::reactor::Reactor;
 use ops::config::AppendFsync;
 use ops::metrics::CoreCounters;
 use persistence::AofError;
-use persistence::aof::{self, EpochClock, SegmentWriter};
+use persistence::aof::{self, Epoch, SegmentWriter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
@@ -23,8 +24,10 @@ const SYNC_TOKEN: u32 = 0;
 /// What the journals of all cores share.
 #[derive(Debug)]
 pub struct Log {
-    /// Makes the epochs.
-    pub clock: EpochClock,
+    /// The epoch of the file that the server's epoch 0 is.
+    first: Epoch,
+    /// Whether anything was written since the epoch last advanced.
+    is_dirty: AtomicBool,
     journal: aof::Journal,
     /// When the epoch last advanced, in microseconds since 1970; locked by the core that keeps the clock just now.
     advanced_at_us: Mutex<i64>,
@@ -37,9 +40,10 @@ pub struct Log {
 impl Log {
     /// The log of a server whose recovery is complete.
     #[must_use]
-    pub fn new(clock: EpochClock, journal: aof::Journal, core_count: usize) -> Self {
+    pub fn new(first: Epoch, journal: aof::Journal, core_count: usize) -> Self {
         Log {
-            clock,
+            first,
+            is_dirty: AtomicBool::new(false),
             journal,
             advanced_at_us: Mutex::new(0),
             failed: (0..core_count).map(|_| AtomicBool::new(false)).collect(),
@@ -47,15 +51,22 @@ impl Log {
         }
     }
 
-    /// Begins a new epoch if it is time. Any core may call it at any time.
-    pub fn keep_clock(&self, now_us: i64) {
+    /// The epoch of the file that the server's `epoch` is.
+    #[must_use]
+    pub fn epoch(&self, epoch: Epochs) -> Epoch {
+        Epoch::new(self.first.get() + u64::from(epoch))
+    }
+
+    /// Begins a new epoch if it is time and something was written. Any core may call it at any time.
+    pub fn keep_clock(&self, now_us: i64, switchboard: &Switchboard) {
         // Whoever comes while another core is here has nothing to do.
         let mut advanced_at_us = match self.advanced_at_us.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        if now_us - *advanced_at_us >= EPOCH_US && self.clock.advance_if_dirty() {
+        if now_us - *advanced_at_us >= EPOCH_US && self.is_dirty.swap(false, Ordering::AcqRel) {
+            switchboard.advance_epoch();
             *advanced_at_us = now_us;
         }
     }
@@ -108,6 +119,7 @@ impl Journal {
         &mut self,
         log: &Log,
         policy: AppendFsync,
+        epoch: Epoch,
         entries: &[u8],
         reactor: &Reactor,
         counters: &CoreCounters,
@@ -115,10 +127,9 @@ impl Journal {
         self.take_synced(log, reactor, counters);
         if !self.unwritten.is_empty() || self.writer().failure().is_some() {
             self.unwritten.extend_from_slice(entries);
-            self.try_again(log);
+            self.try_again(log, epoch);
             return;
         }
-        let epoch = log.clock.current();
         let result = self.writer().close_before(epoch);
         let result = result.and_then(|()| self.writer().append(epoch, entries));
         if let Err(error) = result {
@@ -127,7 +138,7 @@ impl Journal {
             return;
         }
         if !entries.is_empty() {
-            log.clock.mark_dirty(epoch);
+            log.is_dirty.store(true, Ordering::Release);
             self.appended_len += entries.len() as u64;
             counters.aof_appended_bytes.set(self.appended_len);
             counters.aof_written_bytes.set(self.writer().written() - self.written_before);
@@ -135,7 +146,9 @@ impl Journal {
                 let result = self.writer().sync_if_idle();
                 counters.aof_fsyncs.increment();
                 if let Err(error) = result {
-                    self.fail(log, &error);
+                    // Replies that depend on it must not leave, and the file can never be trusted again: as Redis does.
+                    tracing::error!("{error}; with appendfsync always the server cannot go on");
+                    std::process::exit(1);
                 }
             }
         }
@@ -145,7 +158,7 @@ impl Journal {
     }
 
     /// Ends the segment at a clean shutdown. Every core has stopped writing, and all are given the same log.
-    pub fn seal(&mut self, log: &Log, reactor: &Reactor, counters: &CoreCounters) {
+    pub fn seal(&mut self, log: &Log, epoch: Epoch, reactor: &Reactor, counters: &CoreCounters) {
         while self.writer().is_syncing() {
             let deadline = clock::Moment::now().after(std::time::Duration::from_millis(100));
             if reactor.enter(true, deadline).is_err() {
@@ -154,7 +167,7 @@ impl Journal {
             reactor.reap();
             self.take_synced(log, reactor, counters);
         }
-        if let Err(error) = self.writer().seal(log.clock.current()) {
+        if let Err(error) = self.writer().seal(epoch) {
             tracing::error!("{error}");
         }
     }
@@ -193,7 +206,7 @@ impl Journal {
     }
 
     /// Continues in a new segment, once a second, until the disk takes it.
-    fn try_again(&mut self, log: &Log) {
+    fn try_again(&mut self, log: &Log, epoch: Epoch) {
         let now_us = clock::unix_us();
         if now_us < self.retry_at_us || self.writer().is_syncing() {
             return;
@@ -213,13 +226,12 @@ impl Journal {
                 }
             }
         }
-        let epoch = log.clock.current();
         let unwritten = std::mem::take(&mut self.unwritten);
         let result = self.writer().close_before(epoch);
         let result = result.and_then(|()| self.writer().append(epoch, &unwritten));
         match result {
             Ok(()) => {
-                log.clock.mark_dirty(epoch);
+                log.is_dirty.store(true, Ordering::Release);
                 log.failed[self.core].store(false, Ordering::Relaxed);
                 tracing::warn!("the append-only file can be written again");
             }

@@ -1,10 +1,13 @@
 //! How cores talk: one bounded single-producer ring per ordered pair of cores, published once per tick.
 //!
-//! Order that clients can see is kept across all rings. Every flush takes a stamp from one global counter, and a core
+//! Order that clients can see is kept across all rings. Every flush takes a [`Stamp`] from one global counter, and a core
 //! handles what it finds in stamp order. A flush to several cores is not one step, so a sender announces it before it
 //! takes its stamp and withdraws the announcement when it is done; a receiver that holds a message with a later stamp
-//! waits for earlier flushes to be complete. So if one client's request is answered before another's is sent, every
-//! core sees them in that order.
+//! waits for earlier flushes to be complete. So everything behaves as if each flush happened at one moment, on all
+//! cores; what a connection sends to its own core behind something for another goes the same way.
+//!
+//! The upper half of a stamp is the epoch of the append-only file. So a flush lies in one epoch on whatever core its
+//! commands run, and an epoch is a cut through all of history: see docs/aof.md.
 //!
 //! Owner: one core holds its [`Mailbox`]; the [`Switchboard`] is shared by all.
 //! Invariant: a full ring never blocks: messages wait at their sender, in order.
@@ -23,11 +26,22 @@ const RING_CAPACITY: usize = 1024;
 const STAMP_UNKNOWN: u64 = 1;
 /// No flush under way.
 const STAMP_NONE: u64 = 0;
+/// The first stamp.
+const STAMP_FIRST: u64 = 2;
+/// Bits of a stamp below its epoch. Flushes that overflow them carry into the epoch, which is harmless: it advances.
+const EPOCH_SHIFT: u32 = 32;
+
+/// Epochs since the server started, as the upper half of a stamp counts them.
+pub type Epochs = u32;
+
+fn epoch_of(stamp: u64) -> Epochs {
+    (stamp >> EPOCH_SHIFT) as Epochs
+}
 
 /// What all cores share to talk to each other.
 #[derive(Debug)]
 pub struct Switchboard {
-    /// Stamp of the latest flush. Starts at 1, so that stamps are never 0 or 1.
+    /// The stamp of the next flush.
     stamp: AtomicU64,
     lines: Vec<Line>,
 }
@@ -54,7 +68,7 @@ impl Switchboard {
             wake_fd: AtomicI32::new(-1),
         });
         let switchboard =
-            Switchboard { stamp: AtomicU64::new(STAMP_UNKNOWN), lines: lines.collect() };
+            Switchboard { stamp: AtomicU64::new(STAMP_FIRST), lines: lines.collect() };
         let mut mailboxes: Vec<Mailbox> = (0..core_count).map(Mailbox::empty).collect();
         for from in 0..core_count {
             for to in 0..core_count {
@@ -81,6 +95,19 @@ impl Switchboard {
         self.lines.len()
     }
 
+    /// The epoch of flushes that begin now.
+    #[must_use]
+    pub fn epoch(&self) -> Epochs {
+        epoch_of(self.stamp.load(Ordering::SeqCst))
+    }
+
+    /// Begins the next epoch.
+    pub fn advance_epoch(&self) {
+        let next = |stamp: u64| Some(((stamp >> EPOCH_SHIFT) + 1) << EPOCH_SHIFT);
+        // It always succeeds: `next` never gives up.
+        let _ = self.stamp.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
+
     /// Says by which descriptor `core` is woken.
     pub fn set_wake_fd(&self, core: usize, fd: RawFd) {
         self.lines[core].wake_fd.store(fd, Ordering::Release);
@@ -91,6 +118,16 @@ impl Switchboard {
 struct Stamped {
     stamp: u64,
     message: Message,
+}
+
+/// A message that has arrived.
+pub struct Arrived {
+    /// The epoch of its flush.
+    pub epoch: Epochs,
+    /// Its sender.
+    pub from: usize,
+    /// What it says.
+    pub message: Message,
 }
 
 /// The rings of one core.
@@ -111,6 +148,8 @@ struct Incoming {
     rings: Vec<Option<Consumer<Stamped>>>,
     /// Taken from the rings and not handled yet, with their senders.
     held: Vec<(Stamped, usize)>,
+    /// Every message of an earlier epoch has been handed out.
+    complete_before: Epochs,
 }
 
 impl Mailbox {
@@ -118,9 +157,8 @@ impl Mailbox {
         Mailbox { core, outgoing: RefCell::default(), incoming: RefCell::default() }
     }
 
-    /// Queues `message` for another core; it goes out with the next [`Mailbox::flush`].
+    /// Queues `message` for a core, which may be this one; it goes out with the next [`Mailbox::flush`].
     pub fn post(&self, core: usize, message: Message) {
-        debug_assert_ne!(core, self.core, "a core does not write to itself");
         self.outgoing.borrow_mut()[core].queue.push_back(message);
     }
 
@@ -142,11 +180,16 @@ impl Mailbox {
         }
         let line = &switchboard.lines[self.core];
         line.flushing.store(STAMP_UNKNOWN, Ordering::SeqCst);
-        let stamp = switchboard.stamp.fetch_add(1, Ordering::SeqCst) + 1;
+        let stamp = switchboard.stamp.fetch_add(1, Ordering::SeqCst);
         line.flushing.store(stamp, Ordering::SeqCst);
         let mut is_rest = false;
         for out in outgoing.iter_mut().filter(|out| !out.queue.is_empty()) {
-            let ring = out.ring.as_mut().expect("a core does not write to itself");
+            let Some(ring) = &mut out.ring else {
+                let own =
+                    out.queue.drain(..).map(|message| (Stamped { stamp, message }, self.core));
+                self.incoming.borrow_mut().held.extend(own);
+                continue;
+            };
             let count = out.queue.len().min(RING_CAPACITY);
             let messages = out.queue.drain(..count).map(|message| Stamped { stamp, message });
             let chunk = ring.write_chunk_uninit(count).expect("room was checked above");
@@ -169,25 +212,29 @@ impl Mailbox {
         is_rest
     }
 
-    /// Moves the messages that have arrived, in order, to `messages`, each with its sender.
-    pub fn drain(&self, switchboard: &Switchboard, messages: &mut Vec<(usize, Message)>) {
+    /// Moves the messages that have arrived to `messages`, in stamp order.
+    ///
+    /// Every message of an epoch before `current` is among them, or was before: none can come any more. `current` is
+    /// what [`Switchboard::epoch`] said before this call.
+    pub fn drain(&self, switchboard: &Switchboard, current: Epochs, messages: &mut Vec<Arrived>) {
         let mut incoming = self.incoming.borrow_mut();
         incoming.take_all();
-        if incoming.held.is_empty() {
+        let newest = incoming.held.iter().map(|(stamped, _)| stamped.stamp).max();
+        let is_new_epoch = current > incoming.complete_before;
+        if newest.is_none() && !is_new_epoch {
             return;
         }
-        if incoming.rings.len() > 2 {
-            let newest = incoming.held.iter().map(|(stamped, _)| stamped.stamp).max();
-            let newest = newest.expect("not empty");
-            switchboard.wait_for_flushes_before(newest, self.core);
-            incoming.take_all();
-            incoming.held.sort_by_key(|(stamped, _)| stamped.stamp);
-            // What came with the second look may have later stamps than a flush that is under way now.
-            let ready = incoming.held.partition_point(|(stamped, _)| stamped.stamp <= newest);
-            messages.extend(incoming.held.drain(..ready).map(|(s, from)| (from, s.message)));
-        } else {
-            messages.extend(incoming.held.drain(..).map(|(s, from)| (from, s.message)));
-        }
+        let epoch_begin = u64::from(current) << EPOCH_SHIFT;
+        let horizon = newest.unwrap_or_default().max(epoch_begin);
+        switchboard.wait_for_flushes_before(horizon, self.core);
+        incoming.complete_before = current;
+        incoming.take_all();
+        incoming.held.sort_by_key(|(stamped, _)| stamped.stamp);
+        // What came with the second look may have a later stamp than a flush that is under way now.
+        let ready = incoming.held.partition_point(|(stamped, _)| stamped.stamp <= horizon);
+        let arrived =
+            |(Stamped { stamp, message }, from)| Arrived { epoch: epoch_of(stamp), from, message };
+        messages.extend(incoming.held.drain(..ready).map(arrived));
     }
 
     /// Announces that this core is going to sleep; `false` if a message has arrived, so that it must not.

@@ -5,7 +5,7 @@
 
 use crate::journal::{Journal, Log};
 use ops::config::Settings;
-use persistence::aof::{self, Commands, EpochClock, Recovery, Replay, SegmentReader};
+use persistence::aof::{self, Commands, Recovery, Replay, SegmentReader};
 use persistence::disk::{Disk, RealDisk};
 use persistence::lock::{self, DirectoryLock};
 use persistence::{AofError, LockError};
@@ -99,7 +99,7 @@ pub fn recover(
     Ok(Recovered {
         shards,
         journals: journals.map(|(core, writer)| Journal::new(core, writer)).collect(),
-        log: Log::new(EpochClock::new(started.epoch), started.journal, shard_count),
+        log: Log::new(started.epoch, started.journal, shard_count),
         lock,
         warnings: started.report.warnings(),
         command_count,

@@ -215,14 +215,43 @@ impl Several<'_> {
         Ok(Outcome::Replied)
     }
 
-    /// SCAN: shard after shard, the cursor says which.
+    /// SCAN: shard after shard, the cursor says which. As on one shard, a step goes on until it has visited COUNT keys,
+    /// so that a small dataset comes whole.
     async fn scan(&self, reply: &mut Vec<u8>) -> Ran {
         let shard_count = self.core.shared.shard_count();
-        let shard = scan::cursor_shard(self.argv, shard_count)?;
-        let start = reply.len();
-        let outcome = self.at(shard, reply).await?;
-        scan::globalize_cursor(reply, start, shard, shard_count);
-        Ok(outcome)
+        let first = scan::cursor_shard(self.argv, shard_count)?;
+        let wanted_count = scan::count(self.argv);
+        let mut keys = Vec::new();
+        let mut key_count = 0;
+        for shard in first..shard_count {
+            let mut argv = ArgvBuf::from_argv(self.argv);
+            if shard > first {
+                argv.set(1, b"0");
+            }
+            let mut part = reply_of(self.core.ask(shard, Question::Run(self.call(argv))).await);
+            if outcome_of(&part) == Outcome::Failed {
+                reply.extend_from_slice(&part);
+                return Ok(Outcome::Failed);
+            }
+            scan::globalize_cursor(&mut part, 0, shard, shard_count);
+            let mut halves = elements(&part);
+            let cursor = halves.next().expect("SCAN answers a cursor and keys").to_vec();
+            let found = halves.next().expect("SCAN answers a cursor and keys");
+            for key in elements(found) {
+                keys.extend_from_slice(key);
+                key_count += 1;
+            }
+            let is_shard_done = scan::cursor_shard_of(&cursor) != Some(shard);
+            if !is_shard_done || key_count >= wanted_count || shard + 1 == shard_count {
+                let mut writer = Writer::new(reply, self.caller.resp);
+                writer.array(2);
+                writer.raw(&cursor);
+                writer.array(key_count);
+                writer.raw(&keys);
+                break;
+            }
+        }
+        Ok(Outcome::Replied)
     }
 
     /// RANDOMKEY: a shard chosen by how many keys it has, then the others.

@@ -89,6 +89,12 @@ impl ArgvBuf {
         self.spans.push(Span { start, len });
     }
 
+    /// Puts `arg` in the place of argument `index`, which exists. Costs a copy of all of them.
+    pub fn set(&mut self, index: usize, arg: &[u8]) {
+        let changed = self.as_argv().iter().enumerate();
+        *self = changed.map(|(at, old)| if at == index { arg } else { old }).collect();
+    }
+
     /// Forgets all arguments and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

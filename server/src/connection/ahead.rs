@@ -14,12 +14,13 @@ pub(crate) struct Ahead {
     parsed_len: usize,
 }
 
-/// One request: where it stands in the input, and where its spans begin.
+/// One request: where it stands in the input, and which spans are its own.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     start: usize,
     len: usize,
     spans_start: usize,
+    spans_end: usize,
 }
 
 /// Why parsing stopped, behind the requests found.
@@ -55,7 +56,8 @@ impl Ahead {
             let spans_start = self.spans.len();
             match parser.next(&input[start..], limits, &mut self.spans) {
                 Ok(Parsed::Request { len }) => {
-                    self.requests.push(Found { start, len, spans_start });
+                    let spans_end = self.spans.len();
+                    self.requests.push(Found { start, len, spans_start, spans_end });
                     self.parsed_len += len;
                 }
                 Ok(Parsed::Empty { len }) => self.parsed_len += len,
@@ -80,12 +82,8 @@ impl Ahead {
     /// Request `index` of `input`, which is the same as at `parse`, and how many bytes of input it ends behind.
     pub(crate) fn request<'a>(&'a self, input: &'a [u8], index: usize) -> (Argv<'a>, usize) {
         let found = self.requests[index];
-        let spans_end = match self.requests.get(index + 1) {
-            Some(next) => next.spans_start,
-            None => self.spans.len(),
-        };
         let behind = found.start + found.len;
-        let spans = &self.spans[found.spans_start..spans_end];
+        let spans = &self.spans[found.spans_start..found.spans_end];
         (Argv::new(&input[found.start..behind], spans), behind)
     }
 

@@ -2,7 +2,6 @@
 
 use crate::batch::Batch;
 use crate::core::{Caller, Core};
-use crate::message::Message;
 use crate::peer::Peer;
 use crate::registry::CommandId;
 use protocol::request::Argv;
@@ -95,7 +94,7 @@ impl Exchange {
                 batch.resp = caller.resp;
                 batch.shard = shard;
                 sent_count += 1;
-                core.post(shard, Message::Batch(batch));
+                core.post_batch(shard, batch);
             }
         }
         peer.away_count.set(sent_count);

@@ -175,7 +175,9 @@ impl Connection {
                 let (argv, behind) = ahead.request(rest, index);
                 deferred = self.run(argv);
                 if deferred.is_some() || self.peer.close.get().is_some() {
-                    // What was parsed beyond this is parsed again, by the rules that hold then.
+                    // What was parsed beyond this is parsed again, by the rules that hold then; a request that is not
+                    // whole yet from its beginning, since others may stand before it.
+                    self.parser = Parser::default();
                     consumed += behind;
                     break 'input;
                 }
@@ -227,15 +229,11 @@ impl Connection {
                 self.session.command_ended();
                 None
             }
-            Step::Here(command) => {
+            Step::Here(command) if self.exchange.is_none() => {
                 self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
-                let replies = match &mut self.exchange {
-                    Some(exchange) => &mut exchange.late,
-                    None => &mut self.replies,
-                };
-                let (outcome, us) = core.run_here(command, db, argv, caller, replies);
+                let (outcome, us) = core.run_here(command, db, argv, caller, &mut self.replies);
                 debug_assert_ne!(outcome, Outcome::Blocked, "blocking commands are deferred");
                 self.reply_written(start);
                 if us >= core.slow_after_us() {
@@ -244,15 +242,11 @@ impl Connection {
                 self.session.command_ended();
                 None
             }
-            Step::PublishHere(command) => {
+            Step::PublishHere(command) if self.exchange.is_none() => {
                 self.note_command(command);
                 let start = self.reply_position();
                 let caller = self.caller();
-                let replies = match &mut self.exchange {
-                    Some(exchange) => &mut exchange.late,
-                    None => &mut self.replies,
-                };
-                core.publish_here(command, argv, caller, replies);
+                core.publish_here(command, argv, caller, &mut self.replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
                 self.session.command_ended();
@@ -266,6 +260,14 @@ impl Connection {
                     self.log_slow(argv, us);
                 }
                 self.session.command_ended();
+                None
+            }
+            // Behind a command that is away, one of this core's waits its turn too: otherwise it would run first.
+            Step::Here(command) | Step::PublishHere(command) => {
+                self.note_command(command);
+                let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+                let db = self.session.db;
+                exchange.send(core.id, command.id, db, argv, || core.spare_batch());
                 None
             }
             Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
@@ -387,8 +389,7 @@ impl Connection {
     }
 
     fn note_command(&self, command: &Registered) {
-        let client = &self.peer.client;
-        client.last_command.store(command.id.0, Ordering::Relaxed);
+        self.peer.client.last_command.store(command.id.0, Ordering::Relaxed);
         self.core.counters().commands_processed.add(1);
     }
 

@@ -129,6 +129,12 @@ impl PubSub {
         }
     }
 
+    /// How many channels of this kind with subscribers this core owns; for patterns, how many there are.
+    #[must_use]
+    pub fn owned_count(&self, topic: Topic) -> usize {
+        self.owned.get(topic).len()
+    }
+
     /// Publishes on a channel this core owns; `None` if nobody listens. Cost: O(patterns).
     #[must_use]
     pub fn publish(&self, topic: Topic, channel: &[u8], payload: &[u8]) -> Option<Published> {

@@ -1,7 +1,7 @@
 //! Start-up probes: what the runtime needs of this machine, each failure one sentence with its remedy.
 
 use io_uring::IoUring;
-use std::fs;
+use std::{fs, io};
 
 /// Locked memory the executor needs per process, in bytes.
 const MEMLOCK_MIN: u64 = 512 << 10;
@@ -33,7 +33,7 @@ pub enum ProbeError {
     )]
     Uring {
         /// What the kernel answered.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -57,6 +57,15 @@ pub fn check() -> Result<(), ProbeError> {
         .build(8)
         .map_err(|source| ProbeError::Uring { source })?;
     Ok(())
+}
+
+/// Whether listening failed because this machine simply does not have the address, or its family.
+#[must_use]
+pub fn is_address_absent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
+    )
 }
 
 /// Reads `6.1.0-13-amd64`.

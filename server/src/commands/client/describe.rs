@@ -139,8 +139,10 @@ fn describe(client: &Client, registry: &Registry, now: Now, text: &mut Vec<u8>) 
 
 /// The last command, `client|list` for a subcommand, `NULL` before the first.
 fn command_name(client: &Client, registry: &Registry) -> String {
-    let Some(id) = last_command(client) else { return "NULL".to_owned() };
-    registry.get(id).full_name().into_owned()
+    match last_command(client) {
+        Some(id) => registry.get(id).full_name().into_owned(),
+        None => "NULL".to_owned(),
+    }
 }
 
 /// The letters of `flags=`, in Redis's order; `N` if there is none.

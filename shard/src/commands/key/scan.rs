@@ -97,6 +97,23 @@ pub fn globalize_cursor(reply: &mut Vec<u8>, start: usize, shard: usize, shard_c
     reply.splice(start + span.start..start + span.end, bulk.into_bytes());
 }
 
+/// How many keys a SCAN request wants to visit (COUNT); the default if it does not say, or not rightly.
+#[must_use]
+pub fn count(argv: Argv<'_>) -> usize {
+    let option = argv.iter().position(|arg| arg.eq_ignore_ascii_case(b"COUNT"));
+    let count = option.and_then(|index| argv.get(index + 1)).and_then(protocol::number::parse_i64);
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(COUNT_DEFAULT)
+}
+
+/// Which shard an encoded cursor points into; `None` at the end.
+#[must_use]
+pub fn cursor_shard_of(encoded: &[u8]) -> Option<usize> {
+    let text = encoded.split(|byte| *byte == b'\n').nth(1)?;
+    let cursor: u64 = std::str::from_utf8(text).ok()?.trim_end().parse().ok()?;
+    let is_end = cursor == 0;
+    usize::try_from(cursor >> LOCAL_CURSOR_BITS).ok().filter(|_| !is_end)
+}
+
 /// Where the cursor stands in a reply to SCAN, as the bytes `$<length>\r\n<cursor>`, and its value.
 fn reply_cursor(reply: &[u8]) -> Option<(Range<usize>, u64)> {
     const HEAD: &[u8] = b"*2\r\n";
