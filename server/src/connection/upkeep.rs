@@ -30,5 +30,7 @@ impl Core {
 
 /// Whether a connection counts as idle when it sends nothing: not while it waits for something.
 fn may_time_out(client: &Client) -> bool {
-    !client.has_flag(ClientFlags::BLOCKED | ClientFlags::PAUSED | ClientFlags::PUBSUB)
+    let exempt =
+        ClientFlags::BLOCKED | ClientFlags::PAUSED | ClientFlags::PUBSUB | ClientFlags::MONITOR;
+    !client.has_flag(exempt)
 }
