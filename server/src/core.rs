@@ -272,7 +272,7 @@ impl Core {
             Message::Connection(connection) => self.adopt(*connection),
             Message::Ask { ticket, question } => {
                 let answer = Box::new(self.answer(*question));
-                self.mailbox.post(from, Message::Answer { ticket, answer });
+                self.post(from, Message::Answer { ticket, answer });
             }
             Message::Answer { ticket, answer } => self.asks.borrow_mut().answered(ticket, answer),
             Message::Deliver(delivery) => self.deliver(&delivery),
@@ -321,21 +321,14 @@ impl Core {
         answers
     }
 
-    /// Asks a core now; the future returned waits for the answer.
+    /// Asks a core, which may be this one, with the next flush; the future returned waits for the answer.
+    ///
+    /// All that is asked in one tick is answered at one moment of the order in which flushes run, on all cores: so a
+    /// command that asks several cores once is atomic.
     pub fn start_ask(&self, core: usize, question: Question) -> impl Future<Output = Answer> + '_ {
-        let started = if core == self.id {
-            Err(self.answer(question))
-        } else {
-            let ticket = self.asks.borrow_mut().open();
-            self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
-            Ok(ticket)
-        };
-        async move {
-            match started {
-                Err(answer) => answer,
-                Ok(ticket) => self.await_answer(ticket).await,
-            }
-        }
+        let ticket = self.asks.borrow_mut().open();
+        self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
+        self.await_answer(ticket)
     }
 
     /// Runs what would block this core on a thread of its own, and waits for its answer.
