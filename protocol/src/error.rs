@@ -92,3 +92,9 @@ pub enum ReplyError {
     #[error("the reply is nested too deep")]
     TooDeep,
 }
+
+/// What an error shows of a client's bytes: what stands before the first NUL, as in Redis, which prints C strings.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> &[u8] {
+    &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
+}

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use protocol::command::Flags;
+use protocol::error::shown;
 use protocol::request::Argv;
 use std::borrow::Cow;
 
@@ -110,25 +111,25 @@ fn is_allowed_while_subscribed(command: &Registered) -> bool {
 /// `ERR unknown command 'x', with args beginning with: 'a' 'b' `, as Redis words it.
 fn unknown_command(name: &[u8], argv: Argv<'_>) -> Vec<u8> {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&name[..name.len().min(SHOWN_LEN_MAX)]);
+    text.extend_from_slice(shown(&name[..name.len().min(SHOWN_LEN_MAX)]));
     text.extend_from_slice(b"', with args beginning with: ");
     let mut shown_len = 0;
     for arg in argv.iter().skip(1) {
         if shown_len >= SHOWN_LEN_MAX {
             break;
         }
-        let shown = &arg[..arg.len().min(SHOWN_LEN_MAX - shown_len)];
+        let arg = shown(&arg[..arg.len().min(SHOWN_LEN_MAX - shown_len)]);
         text.push(b'\'');
-        text.extend_from_slice(shown);
+        text.extend_from_slice(arg);
         text.extend_from_slice(b"' ");
-        shown_len += shown.len() + 3;
+        shown_len += arg.len() + 3;
     }
     text
 }
 
 fn unknown_subcommand(command: &Registered, word: &[u8]) -> Vec<u8> {
     let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(&word[..word.len().min(SHOWN_LEN_MAX)]);
+    text.extend_from_slice(shown(&word[..word.len().min(SHOWN_LEN_MAX)]));
     let upper = command.spec.name.to_ascii_uppercase();
     text.extend_from_slice(format!("'. Try {upper} HELP.").as_bytes());
     text

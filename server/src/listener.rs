@@ -54,15 +54,15 @@ pub(crate) struct CoreListeners {
 }
 
 impl Listening {
-    /// Binds all addresses and starts listening on them.
+    /// Binds all addresses. Nobody can connect before [`Listening::listen`], which waits until the data is there.
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn start(settings: &Settings) -> Result<Listening, ListenError> {
-        let sockets = listen_tcp(settings)?;
+    pub fn bind(settings: &Settings) -> Result<Listening, ListenError> {
+        let sockets = bind_tcp(settings)?;
         let unix_path = settings.unixsocket.as_deref();
         let unix = unix_path.map(|path| {
-            listen_unix(path, settings).map_err(|source| error(path.display().to_string(), source))
+            bind_unix(path, settings).map_err(|source| error(path.display().to_string(), source))
         });
         Ok(Listening {
             tcp: Mutex::new(TcpSockets { generation: 0, sockets }),
@@ -70,6 +70,18 @@ impl Listening {
             unix_file: unix_path.map(|path| absolute(path).unwrap_or_else(|_| path.to_owned())),
             unix_path: unix_path.map(|path| Arc::from(path.to_string_lossy())),
         })
+    }
+
+    /// Lets clients connect.
+    ///
+    /// # Errors
+    /// The first address that cannot be listened on: another server has bound it at the same moment.
+    pub fn listen(&self, settings: &Settings) -> Result<(), ListenError> {
+        listen_all(&self.tcp().sockets, settings)?;
+        match &self.unix {
+            Some(socket) => listen_all(std::slice::from_ref(socket), settings),
+            None => Ok(()),
+        }
     }
 
     /// Path of the Unix socket, if there is one.
@@ -102,7 +114,11 @@ pub(crate) fn rebind(shared: &Shared, settings: &Settings) -> Result<(), ListenE
     for socket in &tcp.sockets {
         let _ = SockRef::from(socket).shutdown(Shutdown::Both);
     }
-    match listen_tcp(settings) {
+    let bound = bind_tcp(settings).and_then(|sockets| {
+        listen_all(&sockets, settings)?;
+        Ok(sockets)
+    });
+    match bound {
         Ok(sockets) => {
             *tcp = TcpSockets { generation: tcp.generation + 1, sockets };
             Ok(())
@@ -149,13 +165,13 @@ impl Core {
     }
 }
 
-fn listen_tcp(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
+fn bind_tcp(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
     let mut sockets = Vec::new();
     if settings.port == 0 {
         return Ok(sockets);
     }
     for bind in &settings.bind {
-        match listen_at(&bind.host, bind.ip(), settings) {
+        match bind_at(&bind.host, bind.ip(), settings) {
             Ok(fds) => sockets.extend(fds),
             Err(error) if bind.is_optional && is_absent(&error) => {}
             Err(source) => {
@@ -166,7 +182,7 @@ fn listen_tcp(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
     Ok(sockets)
 }
 
-fn listen_at(host: &str, ip: Option<IpAddr>, settings: &Settings) -> io::Result<Vec<OwnedFd>> {
+fn bind_at(host: &str, ip: Option<IpAddr>, settings: &Settings) -> io::Result<Vec<OwnedFd>> {
     let addresses: Vec<SocketAddr> = match ip {
         Some(ip) => vec![SocketAddr::new(ip, settings.port)],
         None => (host, settings.port).to_socket_addrs()?.collect(),
@@ -182,13 +198,12 @@ fn listen_at(host: &str, ip: Option<IpAddr>, settings: &Settings) -> io::Result<
                 socket.set_only_v6(true)?;
             }
             socket.bind(&address.into())?;
-            socket.listen(backlog(settings))?;
             Ok(socket.into())
         })
         .collect()
 }
 
-fn listen_unix(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
+fn bind_unix(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
     use std::os::unix::fs::PermissionsExt;
     // A socket file that an earlier run has left is in the way of bind.
     match std::fs::remove_file(path) {
@@ -201,8 +216,22 @@ fn listen_unix(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
         let mode = std::fs::Permissions::from_mode(settings.unixsocketperm);
         std::fs::set_permissions(path, mode)?;
     }
-    socket.listen(backlog(settings))?;
     Ok(socket.into())
+}
+
+fn listen_all(sockets: &[OwnedFd], settings: &Settings) -> Result<(), ListenError> {
+    for socket in sockets {
+        let socket = SockRef::from(socket);
+        if let Err(source) = socket.listen(backlog(settings)) {
+            let address = socket.local_addr().ok();
+            let address = match address.as_ref().and_then(SockAddr::as_socket) {
+                Some(address) => address.to_string(),
+                None => "the Unix socket".to_owned(),
+            };
+            return Err(error(address, source));
+        }
+    }
+    Ok(())
 }
 
 fn backlog(settings: &Settings) -> i32 {

@@ -90,7 +90,7 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
     let renames: Vec<(String, String)> =
         config.renames().iter().map(|rename| (rename.from.clone(), rename.to.clone())).collect();
     let registry = Registry::new(&renames).map_err(StartError::Rename)?;
-    let listening = Listening::start(&settings)?;
+    let listening = Listening::bind(&settings)?;
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), redis_version: REDIS_VERSION };
     let metrics = Arc::new(Metrics::new(build, cpus.len()));
     let on_signal = Arc::new(OnceLock::new());
@@ -98,6 +98,7 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
     let started_at_us = clock::unix_us();
     let mut rng = Rng::new(started_at_us as u64 ^ u64::from(std::process::id()) << 32);
     let data = load(&settings, cpus.len(), Now { unix_us: started_at_us }, &mut rng)?;
+    listening.listen(&settings)?;
     let (switchboard, mailboxes) = Switchboard::new(cpus.len());
     let identity = Identity {
         run_id: random_id(&mut rng),

@@ -35,6 +35,8 @@ pub enum CommandError {
     TimeoutNegative,
     /// Any other text, its code included.
     Text(Cow<'static, str>),
+    /// A text that shows bytes of the client's.
+    Showing(Vec<u8>),
 }
 
 impl CommandError {
@@ -42,6 +44,16 @@ impl CommandError {
     #[must_use]
     pub const fn text(text: &'static str) -> Self {
         CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// An error that shows bytes of the client's between two texts, up to their first NUL as Redis does:
+    /// `CommandError::showing("ERR Unsupported option ", word, "")`.
+    #[must_use]
+    pub fn showing(before: &str, bytes: &[u8], behind: &str) -> Self {
+        let mut text = before.as_bytes().to_vec();
+        text.extend_from_slice(protocol::error::shown(bytes));
+        text.extend_from_slice(behind.as_bytes());
+        CommandError::Showing(text)
     }
 
     /// The reply text.
@@ -73,6 +85,7 @@ impl CommandError {
                 return Cow::Owned(text.into_bytes());
             }
             CommandError::Text(text) => text,
+            CommandError::Showing(text) => return Cow::Borrowed(text),
         };
         Cow::Borrowed(text.as_bytes())
     }

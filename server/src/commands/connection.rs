@@ -161,9 +161,7 @@ fn hello(connection: &mut Connection, mut args: Args<'_>) -> Result<(), CommandE
             super::client::check_name(given)?;
             name = Some(given);
         } else {
-            let option = String::from_utf8_lossy(option);
-            let text = format!("ERR Syntax error in HELLO option '{option}'");
-            return Err(CommandError::Text(text.into()));
+            return Err(CommandError::showing("ERR Syntax error in HELLO option '", option, "'"));
         }
     }
     if let Some((user, password)) = login {

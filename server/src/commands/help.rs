@@ -11,13 +11,11 @@ const SHOWN_LEN_MAX: usize = 128;
 /// The error for a subcommand with more arguments than it takes, where its arity sets no bound.
 pub(super) fn wrong_arguments(argv: Argv<'_>) -> CommandError {
     let name = argv.get(0).unwrap_or_default().to_ascii_uppercase();
-    let name = String::from_utf8_lossy(&name);
+    let behind = format!("'. Try {} HELP.", String::from_utf8_lossy(&name));
     let word = argv.get(1).unwrap_or_default();
-    let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_LEN_MAX)]);
-    let text = format!(
-        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {name} HELP."
-    );
-    CommandError::Text(text.into())
+    let word = &word[..word.len().min(SHOWN_LEN_MAX)];
+    let before = "ERR unknown subcommand or wrong number of arguments for '";
+    CommandError::showing(before, word, &behind)
 }
 
 impl Connection {

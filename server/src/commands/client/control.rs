@@ -48,8 +48,7 @@ impl<'a> Filters<'a> {
                 b"laddr" => filters.server_address = Some(value),
                 b"user" if value == DEFAULT_USER => filters.user = Some(value),
                 b"user" => {
-                    let user = String::from_utf8_lossy(value);
-                    return Err(CommandError::Text(format!("ERR No such user '{user}'").into()));
+                    return Err(CommandError::showing("ERR No such user '", value, "'"));
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filters.is_self_spared = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filters.is_self_spared = false,

@@ -68,10 +68,8 @@ impl ClientType {
             ("master", ClientType::Primary),
         ];
         let found = types.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
-        found.map(|(_, kind)| *kind).ok_or_else(|| {
-            let word = String::from_utf8_lossy(word);
-            CommandError::Text(format!("ERR Unknown client type '{word}'").into())
-        })
+        let unknown = || CommandError::showing("ERR Unknown client type '", word, "'");
+        found.map(|(_, kind)| *kind).ok_or_else(unknown)
     }
 
     pub(super) fn is_of(self, client: &Client) -> bool {

@@ -44,13 +44,12 @@ pub(super) fn setinfo(connection: &mut Connection, mut args: Args<'_>) -> Result
     let attribute = args.bytes()?;
     let value = args.bytes()?;
     let is_name = attribute.eq_ignore_ascii_case(b"lib-name");
-    let shown = String::from_utf8_lossy(attribute);
     if !is_name && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-        return Err(CommandError::Text(format!("ERR Unrecognized option '{shown}'").into()));
+        return Err(CommandError::showing("ERR Unrecognized option '", attribute, "'"));
     }
     if !is_listable(value) {
-        let text = format!("ERR {shown} cannot contain spaces, newlines or special characters.");
-        return Err(CommandError::Text(text.into()));
+        let behind = " cannot contain spaces, newlines or special characters.";
+        return Err(CommandError::showing("ERR ", attribute, behind));
     }
     let mut names = connection.peer.client.names();
     if is_name {

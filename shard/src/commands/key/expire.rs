@@ -158,8 +158,7 @@ impl Conditions {
                 b"gt" => &mut conditions.is_later,
                 b"lt" => &mut conditions.is_sooner,
                 _ => {
-                    let text = format!("ERR Unsupported option {}", String::from_utf8_lossy(word));
-                    return Err(CommandError::Text(text.into()));
+                    return Err(CommandError::showing("ERR Unsupported option ", word, ""));
                 }
             };
             *flag = true;
