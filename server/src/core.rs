@@ -360,6 +360,7 @@ impl Core {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
+            Notice::Signal(signal) => self.heed_signal(signal),
             Notice::Shutdown => self.is_stopping.set(true),
             Notice::Publish(notifications) => self.publish_all(&notifications),
         }

@@ -28,6 +28,8 @@ pub mod registry;
 pub mod router;
 pub mod runtime;
 pub mod shared;
+mod shutdown;
 pub mod startup;
 pub mod statistics;
+mod supervision;
 pub mod transaction;

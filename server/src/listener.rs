@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// An address cannot be listened on.
@@ -30,7 +30,10 @@ pub struct ListenError {
 pub struct Listening {
     tcp: Mutex<TcpSockets>,
     unix: Option<OwnedFd>,
+    /// As configured, which is how clients are shown it.
     unix_path: Option<Arc<str>>,
+    /// The same as an absolute path.
+    unix_file: Option<PathBuf>,
 }
 
 /// The TCP sockets of the moment.
@@ -64,6 +67,7 @@ impl Listening {
         Ok(Listening {
             tcp: Mutex::new(TcpSockets { generation: 0, sockets }),
             unix: unix.transpose()?,
+            unix_file: unix_path.map(|path| absolute(path).unwrap_or_else(|_| path.to_owned())),
             unix_path: unix_path.map(|path| Arc::from(path.to_string_lossy())),
         })
     }
@@ -84,6 +88,14 @@ impl Listening {
     #[must_use]
     pub fn unix_path(&self) -> Option<Arc<str>> {
         self.unix_path.clone()
+    }
+
+    /// Removes the file of the Unix socket; the server has ended.
+    pub(crate) fn remove_unix_socket(&self) {
+        if let Some(file) = &self.unix_file {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     fn tcp(&self) -> MutexGuard<'_, TcpSockets> {

@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 use ops::config::Config;
+use server::startup::REDIS_VERSION;
 use server::{check, startup};
 use std::io::Write;
 use std::path::Path;
@@ -13,8 +14,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     let program = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+    let is_redis = program == "redis-server";
+    if let [_, word] = words.as_slice()
+        && matches!(word.as_str(), "--version" | "-v" | "-V")
+    {
+        return print(&version(is_redis));
+    }
     // Under the name of the server it replaces, every word is a parameter.
-    if program == "redis-server" && !words.iter().any(|word| word == "--version") {
+    if is_redis {
         return serve(&words[1..]);
     }
     let matches = command().get_matches_from(words);
@@ -29,8 +36,8 @@ fn main() -> ExitCode {
             let dir = Path::new(text("dir"));
             match check::run(dir, text("appenddirname"), text("appendfilename"), is_fixing) {
                 Ok((report, is_well)) => {
-                    let printed = std::io::stdout().write_all(report.as_bytes());
-                    if is_well && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                    let printed = print(&report);
+                    if is_well { printed } else { ExitCode::FAILURE }
                 }
                 Err(error) => {
                     eprintln!("rialto: {error}");
@@ -39,6 +46,25 @@ fn main() -> ExitCode {
             }
         }
         _ => unreachable!("clap demands a subcommand"),
+    }
+}
+
+/// One line. Install scripts read that of `redis-server`, which is why it has Redis's form.
+fn version(is_redis: bool) -> String {
+    let (version, bits) = (env!("CARGO_PKG_VERSION"), usize::BITS);
+    match is_redis {
+        true => format!(
+            "Redis server v={REDIS_VERSION} sha=00000000:0 malloc=mimalloc bits={bits} build=rialto-{version}\n"
+        ),
+        false => format!("Rialto v={version} redis={REDIS_VERSION} malloc=mimalloc bits={bits}\n"),
+    }
+}
+
+/// Prints to standard output; fails if nobody reads it.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

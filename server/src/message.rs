@@ -165,6 +165,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// Clients are no longer paused.
     Unpaused,
+    /// The process was asked to stop.
+    Signal(ops::http::StopSignal),
     /// The server is shutting down: close everything.
     Shutdown,
     /// Keyspace notifications on channels that the core owns, in the order they happened.

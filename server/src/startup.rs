@@ -4,20 +4,24 @@ use crate::core::Core;
 use crate::journal::{Journal, Log};
 use crate::listener::{ListenError, Listening};
 use crate::mailbox::Switchboard;
+use crate::message::{Message, Notice};
 use crate::recovery::{self, RecoveryError};
 use crate::registry::Registry;
 use crate::runtime::reactor::Reactor;
-use crate::runtime::{affinity, clock, executor, probe};
+use crate::runtime::{affinity, clock, executor, limits, probe};
 use crate::shared::{Identity, Shared};
-use ops::config::{Config, Settings};
-use ops::http::OpsError;
+use crate::supervision::{self, PidFile};
+use ops::config::{Config, SetContext, Settings};
+use ops::http::{OpsError, OpsThread, StopSignal};
 use ops::log::LogControl;
 use ops::metrics::{BuildInfo, Metrics};
 use persistence::lock::DirectoryLock;
 use shard::rng::Rng;
 use shard::{Now, Shard};
 use std::io;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The version of Redis whose behaviour we follow, as INFO tells clients.
 pub const REDIS_VERSION: &str = "7.2.6";
@@ -40,6 +44,19 @@ pub enum StartError {
     /// The ops thread cannot start.
     #[error(transparent)]
     Ops(#[from] OpsError),
+    /// A parameter asks for what the server does not do.
+    #[error(
+        "daemonize yes: Rialto stays in the foreground; leave it to a service manager, setsid or nohup"
+    )]
+    Daemonize,
+    /// The data directory cannot be entered.
+    #[error("cannot enter the directory {dir}: {source}; check dir and its permissions")]
+    Directory {
+        /// The parameter `dir`.
+        dir: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The system is out of something.
     #[error("cannot start {what}: {source}")]
     System {
@@ -55,8 +72,19 @@ pub enum StartError {
 /// # Errors
 /// Why it did not start.
 pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
-    probe::check()?;
     let settings = config.settings().clone();
+    if settings.daemonize {
+        return Err(StartError::Daemonize);
+    }
+    probe::check()?;
+    announce(&config);
+    let config = fit_clients(config);
+    let settings = config.settings().clone();
+    std::env::set_current_dir(&settings.dir).map_err(|source| StartError::Directory {
+        dir: settings.dir.display().to_string(),
+        source,
+    })?;
+    let _pid_file = settings.pidfile.as_deref().and_then(PidFile::write);
     let cpus = affinity::plan(settings.shards as usize)
         .map_err(|source| StartError::System { what: "cores", source })?;
     let renames: Vec<(String, String)> =
@@ -65,6 +93,8 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
     let listening = Listening::bind(&settings)?;
     let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), redis_version: REDIS_VERSION };
     let metrics = Arc::new(Metrics::new(build, cpus.len()));
+    let on_signal = Arc::new(OnceLock::new());
+    let ops_thread = start_ops(&config, metrics.clone(), on_signal.clone())?;
     let started_at_us = clock::unix_us();
     let mut rng = Rng::new(started_at_us as u64 ^ u64::from(std::process::id()) << 32);
     let data = load(&settings, cpus.len(), Now { unix_us: started_at_us }, &mut rng)?;
@@ -85,6 +115,7 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
         identity,
         data.log,
     ));
+    let _former = on_signal.set(shared.clone());
     let _lock = data.lock;
     let mut data = data.shards.into_iter().zip(data.journals);
 
@@ -101,13 +132,85 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
         });
         threads.push(thread.map_err(|source| StartError::System { what: "a core", source })?);
     }
+    let supervisor = supervision::supervisor(&settings);
     metrics.set_ready(true);
-    tracing::info!(shards = cpus.len(), port = settings.port, "Ready to accept connections");
+    tracing::info!("Server initialized");
+    tracing::info!("Ready to accept connections, {} shards", cpus.len());
+    supervision::notify(supervisor, "READY=1\nSTATUS=Ready to accept connections\n");
     for thread in threads {
         // A core that panics has ended the process already.
         let _ = thread.join();
     }
+    supervision::notify(supervisor, "STOPPING=1\n");
+    shared.listening.remove_unix_socket();
+    drop(ops_thread);
+    tracing::info!("Rialto has ended, bye");
     Ok(())
+}
+
+/// The first lines of the log.
+fn announce(config: &Config) {
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    let bits = usize::BITS;
+    tracing::info!(
+        "Rialto version={version}, compatible with Redis {REDIS_VERSION}, bits={bits}, just started, PID: {pid}"
+    );
+    match config.file() {
+        Some(file) => tracing::info!("Configuration loaded from {}", file.display()),
+        None => tracing::info!("No configuration file: defaults and the command line count"),
+    }
+    for (name, why) in config.without_effect() {
+        tracing::warn!("the parameter {name} has no effect: {why}");
+    }
+    tracing::info!("Running mode=standalone, port={}.", config.settings().port);
+}
+
+/// Raises the limit on open files for `maxclients`; where that is impossible, lowers `maxclients` and says so.
+fn fit_clients(config: Config) -> Config {
+    let wanted = config.settings().maxclients;
+    let allowed = limits::allow_clients(wanted);
+    if allowed == wanted {
+        return config;
+    }
+    tracing::warn!(
+        "the limit on open files is too low for {wanted} clients; maxclients is {allowed} now. Raise it (ulimit -n, \
+         LimitNOFILE in systemd) or lower maxclients"
+    );
+    let number = allowed.to_string();
+    match config.set(&[(b"maxclients", number.as_bytes())], SetContext::default()) {
+        Ok(change) => change.config,
+        Err(error) => unreachable!("maxclients takes every positive number: {error}"),
+    }
+}
+
+/// Starts the thread for metrics and signals. Signals that come before the cores run end the process.
+fn start_ops(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    target: Arc<OnceLock<Arc<Shared>>>,
+) -> Result<OpsThread, OpsError> {
+    let settings = config.settings();
+    let ip = settings.metrics_bind.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let address = (settings.metrics_port > 0).then(|| SocketAddr::new(ip, settings.metrics_port));
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    let on_signal = move |signal: StopSignal| {
+        // Who presses Ctrl-C twice wants no good order.
+        if signal == StopSignal::Interrupt && is_interrupted.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        match target.get() {
+            Some(shared) => shared.inboxes[0].post(Message::Tell(Box::new(Notice::Signal(signal)))),
+            None => std::process::exit(0),
+        }
+    };
+    match ops::http::start(metrics.clone(), address, on_signal.clone()) {
+        // Nobody asked for this port, so that a second server on the machine should start all the same.
+        Err(error @ OpsError::Bind { .. }) if !config.is_given("metrics-port") => {
+            tracing::warn!("{error}; there are no metrics until then");
+            ops::http::start(metrics, None, on_signal)
+        }
+        started => started,
+    }
 }
 
 /// What the cores start from.

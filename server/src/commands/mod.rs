@@ -11,6 +11,7 @@ pub mod connection;
 mod help;
 pub mod info;
 pub mod pubsub;
+pub mod shutdown;
 
 use crate::connection::Connection;
 use protocol::command::CommandSpec;
@@ -54,4 +55,5 @@ pub const TABLES: &[&[ServerCommand]] = &[
     connection::COMMANDS,
     info::COMMANDS,
     pubsub::COMMANDS,
+    shutdown::COMMANDS,
 ];
