@@ -498,7 +498,8 @@ impl Core {
         if until_ms == 0 || !self.is_paused(flags) {
             return None;
         }
-        let wait_ms = until_ms - clock::unix_us() / 1000;
+        // One more: the pause began within a millisecond, not at its start.
+        let wait_ms = until_ms + 1 - clock::unix_us() / 1000;
         (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
     }
 
@@ -506,7 +507,7 @@ impl Core {
     #[must_use]
     pub fn is_paused(&self, flags: Flags) -> bool {
         let until_ms = self.shared.paused_until_ms.load(Ordering::Relaxed);
-        if until_ms == 0 || until_ms <= self.now().unix_ms() {
+        if until_ms == 0 || until_ms < self.now().unix_ms() {
             return false;
         }
         let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);
