@@ -10,8 +10,12 @@ pub mod config;
 pub mod connection;
 mod help;
 pub mod info;
+pub mod latency;
+pub mod module;
+pub mod monitor;
 pub mod pubsub;
 pub mod shutdown;
+pub mod slowlog;
 
 use crate::connection::Connection;
 use protocol::command::CommandSpec;
@@ -54,6 +58,10 @@ pub const TABLES: &[&[ServerCommand]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
+    module::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     shutdown::COMMANDS,
+    slowlog::COMMANDS,
 ];

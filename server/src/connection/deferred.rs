@@ -29,9 +29,16 @@ impl Connection {
         if !self.wait_while_paused(command).await {
             return;
         }
-        core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        // Commands of the server may change what is shown (SELECT) or who watches (RESET); others may block.
+        let is_shown_first = matches!(command.kind, Kind::Shard(_));
+        if is_shown_first {
+            core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        }
         core.restart_stopwatch();
         let outcome = self.run_deferred_command(&core, command, &argv).await;
+        if !is_shown_first {
+            core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        }
         self.session.command_ended();
         if outcome != Outcome::Blocked {
             let us = core.account(command, outcome);
