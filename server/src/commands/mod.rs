@@ -8,9 +8,11 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod debug;
 mod help;
 pub mod info;
 pub mod latency;
+pub mod memory;
 pub mod module;
 pub mod monitor;
 pub mod pubsub;
@@ -57,8 +59,10 @@ pub const TABLES: &[&[ServerCommand]] = &[
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    memory::COMMANDS,
     module::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,

@@ -11,6 +11,7 @@ use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
+use protocol::command::Flags;
 use shard::Outcome;
 use shard::args::Args;
 use shard::commands::Run;
@@ -35,7 +36,12 @@ impl Connection {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
         core.restart_stopwatch();
+        let begun_at = Moment::now();
         let outcome = self.run_deferred_command(&core, command, &argv).await;
+        if !command.is(Flags::BLOCKING) {
+            // A command that waits has begun anew when it had waited enough; others count from their beginning.
+            core.set_stopwatch(begun_at);
+        }
         if !is_shown_first {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }

@@ -298,8 +298,15 @@ impl Connection {
         }
     }
 
+    /// Sends one command to another core's shard, with the next [`Connection::finish_exchange`].
+    pub(crate) fn send_away(&mut self, shard: usize, command: CommandId, argv: Argv<'_>) {
+        let core = self.core.clone();
+        let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+        exchange.send(shard, command, self.session.db, argv, || core.spare_batch());
+    }
+
     /// Sends the batches away, waits for all of them, and puts the replies in order.
-    async fn finish_exchange(&mut self) {
+    pub(crate) async fn finish_exchange(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
         let caller = self.caller();
         let sent_count = exchange.post(&self.core, &self.peer, caller);
