@@ -272,7 +272,7 @@ impl Core {
             Message::Connection(connection) => self.adopt(*connection),
             Message::Ask { ticket, question } => {
                 let answer = Box::new(self.answer(*question));
-                self.mailbox.post(from, Message::Answer { ticket, answer });
+                self.post(from, Message::Answer { ticket, answer });
             }
             Message::Answer { ticket, answer } => self.asks.borrow_mut().answered(ticket, answer),
             Message::Deliver(delivery) => self.deliver(&delivery),
@@ -321,21 +321,14 @@ impl Core {
         answers
     }
 
-    /// Asks a core now; the future returned waits for the answer.
+    /// Asks a core, which may be this one, with the next flush; the future returned waits for the answer.
+    ///
+    /// All that is asked in one tick is answered at one moment of the order in which flushes run, on all cores: so a
+    /// command that asks several cores once is atomic.
     pub fn start_ask(&self, core: usize, question: Question) -> impl Future<Output = Answer> + '_ {
-        let started = if core == self.id {
-            Err(self.answer(question))
-        } else {
-            let ticket = self.asks.borrow_mut().open();
-            self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
-            Ok(ticket)
-        };
-        async move {
-            match started {
-                Err(answer) => answer,
-                Ok(ticket) => self.await_answer(ticket).await,
-            }
-        }
+        let ticket = self.asks.borrow_mut().open();
+        self.mailbox.post(core, Message::Ask { ticket, question: Box::new(question) });
+        self.await_answer(ticket)
     }
 
     /// Runs what would block this core on a thread of its own, and waits for its answer.
@@ -521,7 +514,8 @@ impl Core {
         if until_ms == 0 || !self.is_paused(flags) {
             return None;
         }
-        let wait_ms = until_ms - clock::unix_us() / 1000;
+        // One more: the pause began within a millisecond, not at its start.
+        let wait_ms = until_ms + 1 - clock::unix_us() / 1000;
         (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
     }
 
@@ -529,7 +523,7 @@ impl Core {
     #[must_use]
     pub fn is_paused(&self, flags: Flags) -> bool {
         let until_ms = self.shared.paused_until_ms.load(Ordering::Relaxed);
-        if until_ms == 0 || until_ms <= self.now().unix_ms() {
+        if until_ms == 0 || until_ms < self.now().unix_ms() {
             return false;
         }
         let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);

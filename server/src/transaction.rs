@@ -1,8 +1,9 @@
 //! Commands over several shards: who is asked what, and how the answers become one reply.
 //!
 //! Path: `connection::deferred` -> here -> `Core::ask` -> `answers` on the other cores. One function per form of
-//! `shard::commands::Run`. Each part is atomic on its shard; atomicity over shards comes with the key locks of
-//! docs/transactions.md.
+//! `shard::commands::Run`. What is asked of several shards at once runs at one moment on all of them (`mailbox`), so a
+//! command of one step is atomic: MGET, MSET, DEL, FLUSHALL. One that reads first and writes then (RENAME, COPY, MSETNX)
+//! is not yet; docs/transactions.md says what is to come.
 
 use crate::core::{Caller, Core};
 use crate::message::{Answer, OwnedCall, Question};

@@ -88,7 +88,7 @@ fn metrics_count_what_is_done() {
         after = samples(&get(address, "/metrics").body);
         (sum(&after, &["_keys"]) - COMMANDS as f64).abs() < 0.5
     });
-    assert!(sum(&after, &["connected_clients"]) >= 1.0);
+    assert!(sum(&after, &["connections_open"]) >= 1.0);
     assert!(sum(&after, &["memory"]) > 0.0);
     for (name, value) in &after {
         assert!(value.is_finite() && *value >= 0.0, "{name} {value}");

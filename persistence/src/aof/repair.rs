@@ -126,7 +126,7 @@ impl Report {
         let torn = self.files.iter().filter_map(|file| {
             let damage = file.damage.as_ref()?;
             Some(format!(
-                "{} ends at offset {} with {} bytes that are not whole frames: expected {}",
+                "{} is truncated at offset {}: the last {} bytes are not whole frames (expected {})",
                 file.segment.name,
                 damage.offset,
                 file.len - damage.offset,
