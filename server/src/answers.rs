@@ -59,6 +59,13 @@ impl Core {
                 Answer::Done(true)
             }
             CoreQuestion::Report => Answer::Report(Box::new(self.report())),
+            CoreQuestion::DebugObject(db, key) => {
+                Answer::Text(self.shard.borrow().debug_object(self.now(), db, &key))
+            }
+            CoreQuestion::MemoryUsage(db, key) => {
+                let usage = self.shard.borrow().memory_usage(self.now(), db, &key);
+                Answer::Count(usage.unwrap_or_default() as u64)
+            }
             CoreQuestion::KeyCount(db) => {
                 Answer::Count(self.shard.borrow().keyspace().database(db).len() as u64)
             }

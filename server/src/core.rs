@@ -473,9 +473,25 @@ impl Core {
         self.shared.error_statistics[self.id].count(reply);
     }
 
+    /// Measures the command that is ending from `begun_at` on: it has lasted longer than this tick.
+    pub fn set_stopwatch(&self, begun_at: Moment) {
+        self.last_moment.set(begun_at);
+    }
+
     /// Measures the next command from now on.
     pub fn restart_stopwatch(&self) {
         self.last_moment.set(Moment::now());
+    }
+
+    /// Draws from this core's random numbers.
+    pub fn with_rng<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.rng.borrow_mut())
+    }
+
+    /// When this tick's first command began, or the last one ended: a moment that has certainly passed.
+    #[must_use]
+    pub fn tick_start(&self) -> Moment {
+        self.last_moment.get()
     }
 
     /// A random number below `bound`, which is not 0.

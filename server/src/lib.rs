@@ -24,6 +24,7 @@ pub mod options;
 pub mod peer;
 pub mod pubsub;
 pub mod recovery;
+mod redact;
 pub mod registry;
 pub mod router;
 pub mod runtime;

@@ -99,6 +99,10 @@ pub enum CoreQuestion {
     Settings,
     /// Bring the counters up to date, and say what INFO cannot read from them.
     Report,
+    /// Describe the value of this key, as DEBUG OBJECT does.
+    DebugObject(u16, Vec<u8>),
+    /// Estimate the bytes of this key and its value; 0 if there is no such key.
+    MemoryUsage(u16, Vec<u8>),
     /// How many keys are in this database.
     KeyCount(u16),
     /// Channels with subscribers that match the pattern.
@@ -137,6 +141,8 @@ pub enum Answer {
     Count(u64),
     /// One number per thing asked for.
     Counts(Vec<u64>),
+    /// A text, if there is something to say.
+    Text(Option<String>),
     /// Names.
     Names(Vec<Vec<u8>>),
     /// How something done aside ended, with the error's text.

@@ -1,13 +1,15 @@
 //! MONITOR: a line per command, for the clients that watch.
 
-use crate::clients::Client;
-use crate::connection::Session;
+use crate::clients::{Client, ClientFlags};
+use crate::connection::{Connection, Session};
 use crate::core::Core;
 use crate::message::{Message, Notice};
+use crate::redact::redacted;
 use crate::registry::Registered;
 use protocol::command::Flags;
 use protocol::request::Argv;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 impl Core {
     /// Shows a command to all clients that MONITOR, on whatever core.
@@ -33,7 +35,7 @@ impl Core {
 fn line(unix_us: i64, db: u16, address: &str, argv: Argv<'_>) -> Vec<u8> {
     let (seconds, micros) = (unix_us / 1_000_000, unix_us % 1_000_000);
     let mut line = format!("+{seconds}.{micros:06} [{db} {address}]").into_bytes();
-    for arg in argv.iter() {
+    for arg in redacted(argv) {
         line.extend_from_slice(b" \"");
         for &byte in arg {
             match byte {
@@ -51,4 +53,50 @@ fn line(unix_us: i64, db: u16, address: &str, argv: Argv<'_>) -> Vec<u8> {
     }
     line.extend_from_slice(b"\r\n");
     line
+}
+
+impl Connection {
+    /// Starts to watch; MONITOR.
+    pub(crate) fn start_monitoring(&mut self) {
+        self.reply(|writer| writer.ok());
+        // The first line must not overtake the reply.
+        self.flush();
+        if !std::mem::replace(&mut self.session.is_monitor, true) {
+            self.peer.client.set_flag(ClientFlags::MONITOR, true);
+            self.core.shared.monitor_count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Watches no longer: RESET, or the end of the connection.
+    pub(crate) fn stop_monitoring(&mut self) {
+        if std::mem::take(&mut self.session.is_monitor) {
+            self.peer.client.set_flag(ClientFlags::MONITOR, false);
+            self.core.shared.monitor_count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::request::ArgvBuf;
+
+    #[test]
+    fn a_line_quotes_what_is_not_plain_text() {
+        let argv: ArgvBuf = [&b"SET"[..], b"a\"\\", b"\r\n\t\x00\xff"].into_iter().collect();
+        let line = line(1_700_000_000_000_042, 3, "127.0.0.1:5", argv.as_argv());
+        let expected =
+            "+1700000000.000042 [3 127.0.0.1:5] \"SET\" \"a\\\"\\\\\" \"\\r\\n\\t\\x00\\xff\"\r\n";
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let argv: ArgvBuf = [&b"AUTH"[..], b"secret"].into_iter().collect();
+        let line = line(0, 0, "?:0", argv.as_argv());
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "+0.000000 [0 ?:0] \"AUTH\" \"(redacted)\"\r\n"
+        );
+    }
 }

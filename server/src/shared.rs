@@ -60,7 +60,7 @@ pub struct Shared {
     /// Run id: 40 hexadecimal digits, new at every start.
     pub run_id: String,
     /// Name of this history of writes for replicas: 40 hexadecimal digits.
-    pub replication_id: Mutex<String>,
+    replication_id: Mutex<String>,
     /// When the server started, in microseconds since 1970.
     pub started_at_us: i64,
     /// The append-only file, if there is one.
@@ -151,6 +151,11 @@ impl Shared {
     #[must_use]
     pub fn replication_id(&self) -> String {
         self.replication_id.lock().expect("nothing panics while it holds the id").clone()
+    }
+
+    /// Gives the history of writes another name.
+    pub fn set_replication_id(&self, id: String) {
+        *self.replication_id.lock().expect("nothing panics while it holds the id") = id;
     }
 
     /// Whether somebody watches all commands.

@@ -70,6 +70,8 @@ settings! {
     busy_reply_threshold_ms: u64,
     /// Who may use DEBUG.
     enable_debug_command: Access,
+    /// Who may use MODULE LOAD.
+    enable_module_command: Access,
     /// Who may change protected parameters.
     enable_protected_configs: Access,
 

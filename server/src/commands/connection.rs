@@ -241,6 +241,7 @@ fn reset<'a>(connection: &'a mut Connection, _: Args<'a>) -> LaterReply<'a> {
     Box::pin(async move {
         connection.release_held();
         connection.leave().await;
+        connection.stop_monitoring();
         let is_open = connection.core.settings().requirepass.is_empty();
         connection.set_authenticated(is_open);
         connection.set_db(0);

@@ -8,10 +8,16 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod debug;
 mod help;
 pub mod info;
+pub mod latency;
+pub mod memory;
+pub mod module;
+pub mod monitor;
 pub mod pubsub;
 pub mod shutdown;
+pub mod slowlog;
 
 use crate::connection::Connection;
 use protocol::command::CommandSpec;
@@ -53,7 +59,13 @@ pub const TABLES: &[&[ServerCommand]] = &[
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    module::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     shutdown::COMMANDS,
+    slowlog::COMMANDS,
 ];

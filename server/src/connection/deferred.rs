@@ -11,6 +11,7 @@ use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
+use protocol::command::Flags;
 use shard::Outcome;
 use shard::args::Args;
 use shard::commands::Run;
@@ -29,9 +30,21 @@ impl Connection {
         if !self.wait_while_paused(command).await {
             return;
         }
-        core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        // Commands of the server may change what is shown (SELECT) or who watches (RESET); others may block.
+        let is_shown_first = matches!(command.kind, Kind::Shard(_));
+        if is_shown_first {
+            core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        }
         core.restart_stopwatch();
+        let begun_at = Moment::now();
         let outcome = self.run_deferred_command(&core, command, &argv).await;
+        if !command.is(Flags::BLOCKING) {
+            // A command that waits has begun anew when it had waited enough; others count from their beginning.
+            core.set_stopwatch(begun_at);
+        }
+        if !is_shown_first {
+            core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
+        }
         self.session.command_ended();
         if outcome != Outcome::Blocked {
             let us = core.account(command, outcome);

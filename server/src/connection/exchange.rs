@@ -94,6 +94,7 @@ impl Exchange {
                 batch.resp = caller.resp;
                 batch.shard = shard;
                 sent_count += 1;
+                core.counters().hops_sent.add(batch.len() as u64);
                 core.post_batch(shard, batch);
             }
         }

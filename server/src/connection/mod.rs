@@ -21,6 +21,7 @@ use crate::commands::NowFn;
 use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
+use crate::redact::redacted;
 use crate::registry::{CommandId, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
@@ -30,7 +31,6 @@ use shard::Outcome;
 use shard::args::Args;
 use shard::call::ClientFacts;
 use shard::keyspace::WARM_MAX;
-use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -290,13 +290,21 @@ impl Connection {
             Err(error) => {
                 self.replies.truncate(start);
                 self.reply(|writer| writer.error(&error.as_bytes()));
+                self.core.note_error(&error.as_bytes());
                 Outcome::Failed
             }
         }
     }
 
+    /// Sends one command to another core's shard, with the next [`Connection::finish_exchange`].
+    pub(crate) fn send_away(&mut self, shard: usize, command: CommandId, argv: Argv<'_>) {
+        let core = self.core.clone();
+        let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
+        exchange.send(shard, command, self.session.db, argv, || core.spare_batch());
+    }
+
     /// Sends the batches away, waits for all of them, and puts the replies in order.
-    async fn finish_exchange(&mut self) {
+    pub(crate) async fn finish_exchange(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
         let caller = self.caller();
         let sent_count = exchange.post(&self.core, &self.peer, caller);
@@ -412,7 +420,7 @@ impl Connection {
 
     /// Arguments of a slow command for SLOWLOG.
     pub(crate) fn log_slow(&self, argv: Argv<'_>, us: u64) {
-        let args: SmallVec<[&[u8]; 8]> = argv.iter().collect();
+        let args = redacted(argv);
         let max_len = self.core.settings().slowlog_max_len;
         self.core.shared.log_slow(self.core.now(), &args, us, &self.peer.client, max_len);
     }

@@ -88,6 +88,7 @@ impl Connection {
             let reactor = self.core.reactor.clone();
             futures_lite::future::or(self.socket.flushed(), reactor.sleep_until(deadline)).await;
         }
+        self.stop_monitoring();
         self.leave().await;
         self.core.remove_peer(self.peer.key);
         let shared = &self.core.shared;

@@ -8,7 +8,9 @@ mod process;
 mod rates;
 mod sections;
 
+pub(crate) use process::{Memory, system_memory};
 pub use rates::{Rate, Rates};
+pub(crate) use sections::client_buffers;
 
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, Question};

@@ -7,13 +7,13 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// Memory of the process, in bytes; 0 where the kernel does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Memory {
-    pub(super) resident: u64,
-    pub(super) resident_peak: u64,
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
+    pub(crate) resident_peak: u64,
 }
 
 impl Memory {
-    pub(super) fn read() -> Memory {
+    pub(crate) fn read() -> Memory {
         Memory::parse(&fs::read_to_string("/proc/self/status").unwrap_or_default())
     }
 
@@ -25,7 +25,7 @@ impl Memory {
 }
 
 /// Memory of the machine, in bytes.
-pub(super) fn system_memory() -> u64 {
+pub(crate) fn system_memory() -> u64 {
     kibibytes(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")
 }
 

@@ -2,9 +2,10 @@
 
 use super::Section;
 use super::process::{self, CpuTimes, Memory};
-use crate::clients::ClientFlags;
+use crate::clients::{Client, ClientFlags};
 use crate::core::Core;
 use crate::message::CoreReport;
+use crate::shared::Shared;
 use crate::startup::REDIS_VERSION;
 use ops::config::Supervised;
 use std::collections::BTreeMap;
@@ -144,15 +145,6 @@ impl Source<'_> {
     fn memory(&self, lines: &mut Lines) {
         let (shared, settings) = (&self.core.shared, self.core.settings());
         let Memory { resident, resident_peak } = Memory::read();
-        let buffers: usize = shared
-            .clients
-            .all()
-            .iter()
-            .map(|client| {
-                client.query_capacity.load(Ordering::Relaxed)
-                    + client.output_len.load(Ordering::Relaxed)
-            })
-            .sum();
         lines.head("Memory");
         // What is in use is what the process holds, until shards account for their data themselves.
         lines.add_bytes("used_memory", resident);
@@ -180,7 +172,7 @@ impl Source<'_> {
         lines.add("mem_replication_backlog", 0);
         lines.add("mem_total_replication_buffers", 0);
         lines.add("mem_clients_slaves", 0);
-        lines.add("mem_clients_normal", buffers);
+        lines.add("mem_clients_normal", client_buffers(shared));
         lines.add("mem_cluster_links", 0);
         lines.add("mem_aof_buffer", 0);
         lines.add("mem_allocator", "mimalloc");
@@ -367,6 +359,14 @@ impl Source<'_> {
             }
         }
     }
+}
+
+/// Bytes of requests and replies that connections hold. Cost: O(clients).
+pub(crate) fn client_buffers(shared: &Shared) -> u64 {
+    let size = |client: &Client| {
+        client.query_capacity.load(Ordering::Relaxed) + client.output_len.load(Ordering::Relaxed)
+    };
+    shared.clients.all().iter().map(|client| size(client) as u64).sum()
 }
 
 /// An error code without what would break the line.

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use crate::call::Now;
+use crate::keyspace::entry::Entry;
 use crate::types::rebuild;
 
 /// Steps that `active-expire-effort` adds to a budget, in per cent per level above the first.
@@ -86,6 +87,21 @@ impl Shard {
     /// that replaces its data, not for FLUSHDB.
     pub fn flush(&mut self, db: u16) -> usize {
         self.keyspace.flush(db)
+    }
+
+    /// An estimate of the bytes that `key` and its value take: the entry, the key, and what the value consists of,
+    /// without the unused room of its encoding. `None` if there is no such key. Cost: O(elements).
+    #[must_use]
+    pub fn memory_usage(&self, now: Now, db: u16, key: &[u8]) -> Option<usize> {
+        let entry = self.keyspace.database(db).find_any(key)?;
+        if entry.is_expired(now) {
+            return None;
+        }
+        let mut len = size_of::<Entry>() + key.len();
+        rebuild::commands(key, entry, &mut |command| {
+            len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
+        });
+        Some(len)
     }
 
     /// The line of DEBUG OBJECT about `key`; `None` if there is no such key. Expired keys are shown too, nothing counts
@@ -198,6 +214,20 @@ mod tests {
         }
         assert!((3..=6).contains(&step_count), "{step_count}");
         assert_eq!(rig.run("DBSIZE"), ":1\r\n");
+    }
+
+    #[test]
+    fn memory_usage_grows_with_the_value_and_ends_with_the_key() {
+        let mut rig = Rig::new();
+        rig.run("SET k v PX 10");
+        let short = rig.shard.memory_usage(rig.now, 0, b"k").unwrap();
+        assert!(short > 2 && short < 200, "{short}");
+        rig.run("APPEND k 0123456789");
+        assert_eq!(rig.shard.memory_usage(rig.now, 0, b"k"), Some(short + 10));
+        assert_eq!(rig.shard.memory_usage(rig.now, 0, b"none"), None);
+        assert_eq!(rig.shard.memory_usage(rig.now, 1, b"k"), None);
+        rig.advance_ms(11);
+        assert_eq!(rig.shard.memory_usage(rig.now, 0, b"k"), None);
     }
 
     #[test]

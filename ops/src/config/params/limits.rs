@@ -57,7 +57,8 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Who may change protected parameters (`dir`, `dbfilename`) with CONFIG SET."),
     Parameter::choice("enable-module-command", Access::CHOICES, "no")
         .fixed()
-        .no_effect("there are no modules"),
+        .store(|s, v| s.enable_module_command = Access::from_code(v.code()))
+        .docs("Who may try MODULE LOAD, which then says that there are no modules."),
     Parameter::text("aclfile", "")
         .fixed()
         .refused("users other than the default one are not built yet; use requirepass"),
