@@ -47,9 +47,9 @@ pub struct Client {
     /// Shard channels.
     pub shard_channel_count: AtomicU32,
     /// Bytes of requests received and not yet run.
-    pub query_len: AtomicUsize,
+    pub query_len: AtomicU32,
     /// Bytes of memory the query buffer holds.
-    pub query_capacity: AtomicUsize,
+    pub query_capacity: AtomicU32,
     /// Bytes of replies that wait to be sent.
     pub output_len: AtomicUsize,
     /// Id of the client that gets its invalidations; 0 for itself or none.

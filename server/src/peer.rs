@@ -24,7 +24,7 @@ pub struct Peer {
     /// Batches that are still away.
     pub away_count: Cell<u32>,
     /// How its blocking command ended.
-    pub unblocked: RefCell<Option<Unblocked>>,
+    unblocked: RefCell<Option<Box<Unblocked>>>,
     /// Whether the connection is making replies. Pushed messages wait behind them, so that what a client is told of
     /// a key or channel comes in the order it happened.
     pub is_busy: Cell<bool>,
@@ -100,9 +100,15 @@ impl Peer {
         self.wake();
     }
 
+    /// How the blocking command has ended, if it has; asked once.
+    #[must_use]
+    pub fn take_unblocked(&self) -> Option<Unblocked> {
+        self.unblocked.take().map(|how| *how)
+    }
+
     /// The blocking command has ended.
     pub fn unblock(&self, how: Unblocked) {
-        *self.unblocked.borrow_mut() = Some(how);
+        *self.unblocked.borrow_mut() = Some(Box::new(how));
         self.is_busy.set(true);
         self.wake();
     }

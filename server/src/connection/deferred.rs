@@ -143,7 +143,7 @@ impl Connection {
         let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
         let claim = Claim::default();
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
-        self.peer.unblocked.take();
+        let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
         self.flush();
         self.peer.is_busy.set(false);
@@ -203,7 +203,7 @@ impl Connection {
         let unblocked = async {
             let how = poll_fn(|cx| {
                 self.core.reactor.note_activity();
-                self.peer.poll_until(cx, |peer| match peer.unblocked.take() {
+                self.peer.poll_until(cx, |peer| match peer.take_unblocked() {
                     Some(how) => Some(Some(how)),
                     None => peer.close.get().map(|_| None),
                 })
@@ -229,7 +229,7 @@ impl Connection {
         poll_fn(|cx| {
             self.core.reactor.note_activity();
             self.peer.poll_until(cx, |peer| {
-                let how = peer.unblocked.take()?;
+                let how = peer.take_unblocked()?;
                 matches!(how, Unblocked::Served(_)).then_some(how)
             })
         })

@@ -402,8 +402,8 @@ impl Connection {
     fn note_active(&self) {
         let client = &self.peer.client;
         client.active_at_ms.store(self.core.now().unix_ms(), Ordering::Relaxed);
-        client.query_len.store(self.query.len(), Ordering::Relaxed);
-        client.query_capacity.store(self.query.capacity(), Ordering::Relaxed);
+        client.query_len.store(self.query.len() as u32, Ordering::Relaxed);
+        client.query_capacity.store(self.query.capacity() as u32, Ordering::Relaxed);
         client.output_len.store(self.core.reactor.unsent_len(self.peer.key), Ordering::Relaxed);
     }
 

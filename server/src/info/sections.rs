@@ -127,7 +127,7 @@ impl Source<'_> {
         let shared = &self.core.shared;
         let (mut input_max, mut output_max, mut blocked_count, mut tracking_count) = (0, 0, 0, 0);
         for client in shared.clients.all() {
-            input_max = input_max.max(client.query_len.load(Ordering::Relaxed));
+            input_max = input_max.max(client.query_len.load(Ordering::Relaxed) as usize);
             output_max = output_max.max(client.output_len.load(Ordering::Relaxed));
             blocked_count += u32::from(client.has_flag(ClientFlags::BLOCKED));
             tracking_count += u32::from(client.has_flag(ClientFlags::TRACKING));
@@ -364,7 +364,8 @@ impl Source<'_> {
 /// Bytes of requests and replies that connections hold. Cost: O(clients).
 pub(crate) fn client_buffers(shared: &Shared) -> u64 {
     let size = |client: &Client| {
-        client.query_capacity.load(Ordering::Relaxed) + client.output_len.load(Ordering::Relaxed)
+        client.query_capacity.load(Ordering::Relaxed) as usize
+            + client.output_len.load(Ordering::Relaxed)
     };
     shared.clients.all().iter().map(|client| size(client) as u64).sum()
 }

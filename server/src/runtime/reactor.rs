@@ -346,7 +346,7 @@ impl Reactor {
             state.recv_waker = None;
             state.flush_waker = None;
             state.pending = Vec::new();
-            for (buffer, _) in state.received.drain(..) {
+            while let Some((buffer, _)) = state.received.pop_front() {
                 self.buffers.give_back(buffer);
             }
             if state.is_receiving || state.is_sending {
@@ -570,7 +570,7 @@ impl Reactor {
         match (completion.result, completion.buffer) {
             (1.., Some(buffer)) if state.is_released => self.buffers.give_back(buffer),
             (len @ 1.., Some(buffer)) => {
-                state.received.push_back((buffer, len as u32));
+                state.received.push_back(buffer, len as u32);
                 if state.received.len() >= HELD_MAX {
                     if state.is_receiving && !state.is_pausing {
                         state.is_pausing = true;

@@ -18,8 +18,8 @@ pub(super) const HELD_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct SocketState {
     pub(super) fd: OwnedFd,
-    /// Buffers with bytes that nobody has taken yet: id and length.
-    pub(super) received: VecDeque<(u16, u32)>,
+    /// Buffers with bytes that nobody has taken yet.
+    pub(super) received: Received,
     /// Whether a receive operation is under way.
     pub(super) is_receiving: bool,
     /// Whether its cancellation has been asked for.
@@ -42,11 +42,41 @@ pub(super) struct SocketState {
     pub(super) flush_waker: Option<Waker>,
 }
 
+/// Received buffers that nobody has taken yet: id and length of each. Most often there is at most one, which needs no
+/// memory of its own.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    first: Option<(u16, u32)>,
+    #[expect(clippy::box_collection, reason = "one word in an idle socket instead of four")]
+    others: Option<Box<VecDeque<(u16, u32)>>>,
+}
+
+impl Received {
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+    }
+
+    pub(super) fn push_back(&mut self, buffer: u16, len: u32) {
+        match self.first {
+            None => self.first = Some((buffer, len)),
+            Some(_) => self.others.get_or_insert_default().push_back((buffer, len)),
+        }
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<(u16, u32)> {
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        if next.is_none() {
+            self.others = None;
+        }
+        std::mem::replace(&mut self.first, next)
+    }
+}
+
 impl SocketState {
     pub(super) fn new(fd: OwnedFd) -> Self {
         SocketState {
             fd,
-            received: VecDeque::new(),
+            received: Received::default(),
             is_receiving: false,
             is_pausing: false,
             is_ended: false,
@@ -192,5 +222,26 @@ impl Deref for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         self.reactor.give_back(self.buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_taken_in_the_order_they_came() {
+        let mut received = Received::default();
+        assert_eq!(received.pop_front(), None);
+        for id in 0..5 {
+            received.push_back(id, u32::from(id) + 1);
+        }
+        assert_eq!(received.len(), 5);
+        assert_eq!(received.pop_front(), Some((0, 1)));
+        received.push_back(5, 6);
+        let rest: Vec<u16> =
+            std::iter::from_fn(|| received.pop_front()).map(|(id, _)| id).collect();
+        assert_eq!(rest, [1, 2, 3, 4, 5]);
+        assert!(received.others.is_none(), "an empty queue holds no memory");
     }
 }

@@ -84,8 +84,9 @@ impl ClientType {
 /// Appends the line of one connection, in the words and the order of Redis 7.2.
 fn describe(client: &Client, registry: &Registry, now: Now, text: &mut Vec<u8>) {
     let seconds_since = |at_ms: i64| (now.unix_ms() - at_ms).max(0) / 1000;
-    let query_len = client.query_len.load(Ordering::Relaxed);
-    let query_free = client.query_capacity.load(Ordering::Relaxed).saturating_sub(query_len);
+    let query_len = client.query_len.load(Ordering::Relaxed) as usize;
+    let query_free =
+        (client.query_capacity.load(Ordering::Relaxed) as usize).saturating_sub(query_len);
     let output_len = client.output_len.load(Ordering::Relaxed);
     let output_excess = output_len.saturating_sub(REPLY_BUFFER_SIZE);
     let redirect = match client.has_flag(ClientFlags::TRACKING) {
