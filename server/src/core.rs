@@ -17,6 +17,7 @@ use crate::runtime::clock::{self, Moment};
 use crate::runtime::executor;
 use crate::runtime::reactor::{Reactor, SocketKey};
 use crate::shared::Shared;
+use crate::tracking::{KeysRead, Tracking};
 use ops::config::Settings;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
@@ -64,6 +65,8 @@ pub struct Core {
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
     journal: RefCell<Option<Journal>>,
+    /// Who may hold copies of its shard's values.
+    pub tracking: RefCell<Tracking>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
     mailbox: Mailbox,
@@ -118,6 +121,7 @@ impl Core {
             shard: RefCell::new(shard),
             journal: RefCell::new(journal),
             pubsub: RefCell::default(),
+            tracking: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
             mailbox,
@@ -257,6 +261,11 @@ impl Core {
         }
     }
 
+    /// Sends a message to another core.
+    pub(crate) fn post_away(&self, core: usize, message: Message) {
+        self.mailbox.post(core, message);
+    }
+
     /// Asks a core and waits for its answer; this core answers at once.
     pub async fn ask(&self, core: usize, question: Question) -> Answer {
         if core == self.id {
@@ -310,6 +319,7 @@ impl Core {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Shutdown => self.is_stopping.set(true),
+            Notice::Invalidate(messages) => self.deliver_invalidations(&messages),
             Notice::Publish(notifications) => self.publish_all(&notifications),
         }
     }
@@ -377,8 +387,16 @@ impl Core {
         };
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
-        let outcome = self.shard.borrow_mut().execute(self.now.get(), &call, reply);
+        let outcome = self.execute(&call, reply);
         (outcome, self.account(command, outcome))
+    }
+
+    /// Runs a call on this core's shard without counting it.
+    pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
+        let mut shard = self.shard.borrow_mut();
+        let outcome = shard.execute(self.now.get(), call, reply);
+        self.track(&mut shard, call, KeysRead::All);
+        outcome
     }
 
     /// Counts a command that has just ended; returns its microseconds.
@@ -551,6 +569,7 @@ impl Core {
             self.post(usize::from(served.id.core), message);
         }
         self.publish_events();
+        self.settle_tracking();
     }
 
     /// Expires keys and frees memory, a little in every tick.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`startup`] (configuration to running server), [`core`] (one core, tick by tick), [`connection`]
 //! (one client), [`dispatch`] and [`router`] (what becomes of a request), [`transaction`] (commands over several
-//! shards), [`mailbox`], [`message`] and [`batch`] (how cores talk), [`answers`] (what they answer), [`pubsub`],
+//! shards), [`mailbox`], [`message`] and [`batch`] (how cores talk), [`answers`] (what they answer), [`pubsub`], [`tracking`],
 //! [`commands`], and [`runtime`] (the seam to kernel, clock and executor).
 
 mod answers;
@@ -27,4 +27,5 @@ pub mod runtime;
 pub mod shared;
 pub mod startup;
 pub mod statistics;
+pub mod tracking;
 pub mod transaction;

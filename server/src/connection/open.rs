@@ -90,6 +90,7 @@ impl Connection {
             futures_lite::future::or(self.socket.flushed(), reactor.sleep_until(deadline)).await;
         }
         self.leave().await;
+        self.stop_tracking().await;
         self.core.remove_peer(self.peer.key);
         let shared = &self.core.shared;
         shared.clients.remove(self.peer.client.id);
