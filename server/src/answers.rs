@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
 use crate::pubsub::Topic;
+use crate::tracking::KeysRead;
 use shard::{Call, Outcome};
 
 impl Core {
@@ -14,22 +15,27 @@ impl Core {
         match question {
             Question::Run(call) => {
                 let mut reply = Vec::new();
-                let _ = self.shard.borrow_mut().execute(now, &borrow(&call), &mut reply);
+                let _ = self.execute(&borrow(&call), &mut reply);
                 Answer::Reply(reply)
             }
             Question::Pieces(call, key_indices) => {
                 let mut shard = self.shard.borrow_mut();
                 let pieces = key_indices.iter().map(|i| shard.piece(now, &borrow(&call), *i));
-                Answer::Pieces(pieces.collect())
+                let pieces = pieces.collect();
+                self.track(&mut shard, &borrow(&call), KeysRead::At(&key_indices));
+                Answer::Pieces(pieces)
             }
             Question::Apply(call, writes) => {
-                self.shard.borrow_mut().apply(now, &borrow(&call), writes);
+                let mut shard = self.shard.borrow_mut();
+                shard.apply(now, &borrow(&call), writes);
+                self.track(&mut shard, &borrow(&call), KeysRead::At(&[]));
                 Answer::Done(true)
             }
             Question::TryServe(call, key_index) => {
                 let mut reply = Vec::new();
                 let mut shard = self.shard.borrow_mut();
                 let outcome = shard.try_serve(now, &borrow(&call), key_index, &mut reply);
+                self.track(&mut shard, &borrow(&call), KeysRead::At(&[key_index]));
                 if outcome == Outcome::Blocked {
                     reply.clear();
                 }
@@ -76,6 +82,18 @@ impl Core {
                 let pubsub = self.pubsub.borrow();
                 let counts = channels.iter().map(|name| pubsub.subscriber_count(topic, name));
                 Answer::Counts(counts.collect())
+            }
+            CoreQuestion::Track { client_id, prefixes } => {
+                self.start_tracking(client_id, &prefixes);
+                Answer::Done(true)
+            }
+            CoreQuestion::Untrack { client_id, prefixes } => {
+                self.forget_prefixes(client_id, &prefixes);
+                Answer::Done(true)
+            }
+            CoreQuestion::InvalidateAll => {
+                self.invalidate_all();
+                Answer::Done(true)
             }
             CoreQuestion::CloseClient(token) => match self.peer(token) {
                 Some(peer) if peer.close.get() != Some(Close::Now) => {

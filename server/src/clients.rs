@@ -99,6 +99,8 @@ impl ClientFlags {
     pub const AUTHENTICATED: u32 = 1 << 10;
     /// Its command is held back by CLIENT PAUSE.
     pub const PAUSED: u32 = 1 << 11;
+    /// CLIENT TRACKING … NOLOOP.
+    pub const TRACKING_NOLOOP: u32 = 1 << 12;
 }
 
 impl Client {
@@ -107,7 +109,7 @@ impl Client {
         self.names.lock().expect("nothing panics while it holds the names")
     }
 
-    /// Sets or clears `flag`.
+    /// Sets or clears `flag`, or several at once.
     pub fn set_flag(&self, flag: u32, is_set: bool) {
         if is_set {
             self.flags.fetch_or(flag, Ordering::Relaxed);

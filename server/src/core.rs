@@ -20,6 +20,7 @@ use crate::runtime::clock::{self, Moment};
 use crate::runtime::executor;
 use crate::runtime::reactor::{Reactor, SocketKey};
 use crate::shared::Shared;
+use crate::tracking::{KeysRead, Tracking};
 use ops::config::Settings;
 use ops::latency::Sample;
 use ops::metrics::CoreCounters;
@@ -69,6 +70,8 @@ pub struct Core {
     pub pubsub: RefCell<PubSub>,
     pub(crate) listeners: RefCell<CoreListeners>,
     journal: RefCell<Option<Journal>>,
+    /// Who may hold copies of its shard's values.
+    pub tracking: RefCell<Tracking>,
     settings: RefCell<Arc<Settings>>,
     counters: Arc<CoreCounters>,
     mailbox: Mailbox,
@@ -131,6 +134,7 @@ impl Core {
             journal: RefCell::new(journal),
             pubsub: RefCell::default(),
             listeners: RefCell::default(),
+            tracking: RefCell::default(),
             settings: RefCell::new(settings),
             counters,
             mailbox,
@@ -300,6 +304,11 @@ impl Core {
         self.mailbox.post(core, Message::Batch(batch));
     }
 
+    /// Sends a message to another core.
+    pub(crate) fn post_away(&self, core: usize, message: Message) {
+        self.mailbox.post(core, message);
+    }
+
     /// Asks a core and waits for its answer; this core answers at once.
     pub async fn ask(&self, core: usize, question: Question) -> Answer {
         if core == self.id {
@@ -362,6 +371,7 @@ impl Core {
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Signal(signal) => self.heed_signal(signal),
             Notice::Shutdown => self.is_stopping.set(true),
+            Notice::Invalidate(messages) => self.deliver_invalidations(&messages),
             Notice::Publish(notifications) => self.publish_all(&notifications),
         }
     }
@@ -435,11 +445,19 @@ impl Core {
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
-        let outcome = self.shard.borrow_mut().execute(self.now.get(), &call, reply);
+        let outcome = self.execute(&call, reply);
         if outcome == Outcome::Failed {
             self.note_error(&reply[start..]);
         }
         (outcome, self.account(command, outcome))
+    }
+
+    /// Runs a call on this core's shard without counting it.
+    pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
+        let mut shard = self.shard.borrow_mut();
+        let outcome = shard.execute(self.now.get(), call, reply);
+        self.track(&mut shard, call, KeysRead::All);
+        outcome
     }
 
     /// Counts a command that has just ended; returns its microseconds.
@@ -645,6 +663,7 @@ impl Core {
             self.post(usize::from(served.id.core), message);
         }
         self.publish_events();
+        self.settle_tracking();
     }
 
     /// Expires keys and frees memory, a little in every tick.

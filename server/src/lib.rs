@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`startup`] (configuration to running server), [`core`] (one core, tick by tick), [`connection`]
 //! (one client), [`dispatch`] and [`router`] (what becomes of a request), [`transaction`] (commands over several
-//! shards), [`mailbox`], [`message`] and [`batch`] (how cores talk), [`answers`] (what they answer), [`pubsub`],
+//! shards), [`mailbox`], [`message`] and [`batch`] (how cores talk), [`answers`] (what they answer), [`pubsub`], [`tracking`],
 //! [`commands`], and [`runtime`] (the seam to kernel, clock and executor).
 
 mod answers;
@@ -33,4 +33,5 @@ mod shutdown;
 pub mod startup;
 pub mod statistics;
 mod supervision;
+pub mod tracking;
 pub mod transaction;

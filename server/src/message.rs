@@ -109,6 +109,22 @@ pub enum CoreQuestion {
     Channels(Topic, Option<Vec<u8>>),
     /// Subscribers of each of these channels.
     SubscriberCounts(Topic, Vec<Vec<u8>>),
+    /// A client begins to track: report the keys that writes touch, and tell it of those with these prefixes.
+    Track {
+        /// The client.
+        client_id: u64,
+        /// Its prefixes, if it tracks by prefix.
+        prefixes: Vec<Box<[u8]>>,
+    },
+    /// A client no longer wants to hear of keys with these prefixes.
+    Untrack {
+        /// The client.
+        client_id: u64,
+        /// Its prefixes.
+        prefixes: Vec<Box<[u8]>>,
+    },
+    /// All shards have been flushed: tell the clients that track.
+    InvalidateAll,
     /// Close the connection.
     CloseClient(SocketKey),
     /// Unblock the connection, with a timeout or an error.
@@ -175,6 +191,8 @@ pub enum Notice {
     Signal(ops::http::StopSignal),
     /// The server is shutting down: close everything.
     Shutdown,
+    /// Clients of the core may hold values that are no longer true.
+    Invalidate(Vec<crate::tracking::Invalidation>),
     /// Keyspace notifications on channels that the core owns, in the order they happened.
     Publish(Vec<crate::pubsub::Notification>),
 }

@@ -51,6 +51,8 @@ pub struct Shared {
     pub is_bind_given: bool,
     /// Connections of each core, those on their way included: what decides which core gets the next one.
     pub connection_counts: Vec<AtomicUsize>,
+    /// Clients that track keys.
+    pub tracking_count: AtomicUsize,
     /// Clients that MONITOR.
     pub monitor_count: AtomicUsize,
     /// When CLIENT PAUSE ends, in milliseconds since 1970; 0 if nobody is paused.
@@ -103,6 +105,7 @@ impl Shared {
             listening,
             is_bind_given,
             connection_counts: (0..core_count).map(|_| AtomicUsize::new(0)).collect(),
+            tracking_count: AtomicUsize::new(0),
             monitor_count: AtomicUsize::new(0),
             paused_until_ms: AtomicI64::new(0),
             is_pausing_writes_only: AtomicBool::new(false),

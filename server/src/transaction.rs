@@ -6,7 +6,7 @@
 //! is not yet; docs/transactions.md says what is to come.
 
 use crate::core::{Caller, Core};
-use crate::message::{Answer, OwnedCall, Question};
+use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
 use crate::registry::{Kind, Registered};
 use crate::router;
 use protocol::reply::parse;
@@ -133,6 +133,10 @@ impl Several<'_> {
     /// Every shard runs the whole command.
     async fn every_shard(&self, merge: Merge, reply: &mut Vec<u8>) -> Ran {
         let answers = self.core.ask_all(|_| Question::Run(self.whole_call())).await;
+        if self.command.spec.name.starts_with("flush") {
+            // Only now have all shards been flushed, so that nobody reads an old value after the message.
+            self.core.ask_all(|_| Question::Core(CoreQuestion::InvalidateAll)).await;
+        }
         let answers: Vec<_> =
             answers.into_iter().map(|answer| (reply_of(answer), Vec::new())).collect();
         Ok(merge_replies(merge, self.caller.resp, &answers, reply))

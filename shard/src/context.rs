@@ -236,7 +236,8 @@ impl<'a> WriteContext<'a> {
         }
     }
 
-    /// Tells all observers that `event` happened to `key`: keyspace events, waiting clients, change count.
+    /// Tells all observers that `event` happened to `key`: keyspace events, holders of copies, waiting clients, change
+    /// count.
     ///
     /// Every change of a key comes through here (or [`Effects::expired`], or a flush or swap of its database).
     pub fn changed(&mut self, key: &[u8], event: Event) {
@@ -245,6 +246,7 @@ impl<'a> WriteContext<'a> {
         }
         self.effects.change_count += 1;
         self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
+        self.effects.touch(key, self.client.id);
         self.waiters.touch(self.db_index, key);
     }
 
@@ -274,6 +276,7 @@ impl<'a> WriteContext<'a> {
         let key_count = self.keyspace.flush(db);
         if !self.is_replaying {
             self.effects.change_count += key_count as u64;
+            self.effects.touch_all();
         }
         key_count
     }

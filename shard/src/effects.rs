@@ -71,6 +71,20 @@ pub struct KeyEvent {
     pub key: Box<[u8]>,
 }
 
+/// What clients that hold copies of values must hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// A key changed, in whatever database.
+    Key {
+        /// The key.
+        key: Box<[u8]>,
+        /// The client that changed it; 0 for the server itself.
+        client_id: u64,
+    },
+    /// A database was flushed.
+    All,
+}
+
 /// Everything that writes did since the core last took it.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -82,6 +96,10 @@ pub struct Effects {
     pub served: Vec<Served>,
     /// Changes since the last save, as INFO counts them.
     pub change_count: u64,
+    /// Whether somebody holds copies of values, so that `touched` is wanted.
+    pub is_tracking: bool,
+    /// Keys that changed, in order.
+    pub touched: Vec<Touched>,
 }
 
 impl Effects {
@@ -91,6 +109,21 @@ impl Effects {
             self.journal.append_args(db, &[b"DEL", key]);
         }
         self.notify(options.notify_keyspace_events, db, Event::EXPIRED, key);
+        self.touch(key, 0);
+    }
+
+    /// Notes that client `client_id` has changed `key`, if somebody holds copies.
+    pub(crate) fn touch(&mut self, key: &[u8], client_id: u64) {
+        if self.is_tracking {
+            self.touched.push(Touched::Key { key: key.into(), client_id });
+        }
+    }
+
+    /// Notes that a database has been flushed, if somebody holds copies.
+    pub(crate) fn touch_all(&mut self) {
+        if self.is_tracking {
+            self.touched.push(Touched::All);
+        }
     }
 
     /// Notes `event` on `key`, if `enabled` asks for its class.

@@ -242,6 +242,7 @@ fn reset<'a>(connection: &'a mut Connection, _: Args<'a>) -> LaterReply<'a> {
         connection.release_held();
         connection.leave().await;
         connection.stop_monitoring();
+        connection.stop_tracking().await;
         let is_open = connection.core.settings().requirepass.is_empty();
         connection.set_authenticated(is_open);
         connection.set_db(0);
@@ -261,6 +262,11 @@ fn reset<'a>(connection: &'a mut Connection, _: Args<'a>) -> LaterReply<'a> {
 
 fn select(connection: &mut Connection, mut args: Args<'_>) -> Result<(), CommandError> {
     let index = args.integer()?;
+    if i32::try_from(index).is_err() {
+        return Err(CommandError::text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     let count = connection.core.settings().databases;
     if !(0..i64::from(count)).contains(&index) {
         return Err(CommandError::text("ERR DB index is out of range"));

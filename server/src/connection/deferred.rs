@@ -4,7 +4,7 @@
 use super::{Connection, Deferred};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
-use crate::core::Core;
+use crate::core::{Caller, Core};
 use crate::message::Question;
 use crate::peer::Unblocked;
 use crate::registry::{Kind, Registered};
@@ -12,10 +12,10 @@ use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
 use protocol::command::Flags;
-use shard::Outcome;
 use shard::args::Args;
 use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
+use shard::{Call, Outcome};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,6 +46,11 @@ impl Connection {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
         self.session.command_ended();
+        if command.spec.name != "client" {
+            self.session.end_caching_exception();
+        }
+        self.core.send_invalidations();
+        self.release_held();
         if outcome != Outcome::Blocked {
             let us = core.account(command, outcome);
             if us >= core.slow_after_us() {
@@ -79,14 +84,17 @@ impl Connection {
                     }
                 }
             }
-            Kind::Shard(_) => {
+            Kind::Shard(shard_command) => {
                 let (db, caller) = (self.session.db, self.caller());
                 let start = self.replies.len();
                 let replies = &mut self.replies;
                 let argv_view = argv.as_argv();
                 let outcome = match router::route(core, command, argv_view) {
                     Route::Shard(shard) if shard == core.id => {
-                        core.execute_here(command, db, argv_view, caller, replies)
+                        let Caller { resp, client } = caller;
+                        let call =
+                            Call { command: shard_command, argv: argv_view, db, resp, client };
+                        core.execute(&call, replies)
                     }
                     _ => transaction::run(core, command, db, argv_view, caller, replies).await,
                 };
@@ -260,23 +268,5 @@ impl Connection {
             }
         }
         true
-    }
-}
-
-impl Core {
-    /// Runs a whole command on this core's shard without counting it.
-    fn execute_here(
-        &self,
-        command: &Registered,
-        db: u16,
-        argv: protocol::request::Argv<'_>,
-        caller: crate::core::Caller,
-        reply: &mut Vec<u8>,
-    ) -> Outcome {
-        let Kind::Shard(command) = command.kind else {
-            unreachable!("only commands of a shard are run on one")
-        };
-        let call = shard::Call { command, argv, db, resp: caller.resp, client: caller.client };
-        self.shard.borrow_mut().execute(self.now(), &call, reply)
     }
 }

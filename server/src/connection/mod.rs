@@ -11,11 +11,13 @@ mod exchange;
 mod open;
 pub mod output;
 pub mod session;
+pub mod tracking;
 pub(crate) mod upkeep;
 
 pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
 pub use session::{ReplyMode, Session};
+pub use tracking::{TrackingMode, TrackingState};
 
 use crate::commands::NowFn;
 use crate::core::{Caller, Core};
@@ -224,7 +226,7 @@ impl Connection {
             Step::Refuse(text) => {
                 self.reply(|writer| writer.error(&text));
                 core.note_error(&text);
-                self.session.command_ended();
+                self.end_command();
                 None
             }
             Step::Here(command) if self.exchange.is_none() => {
@@ -237,7 +239,7 @@ impl Connection {
                 if us >= core.slow_after_us() {
                     self.log_slow(argv, us);
                 }
-                self.session.command_ended();
+                self.end_command();
                 None
             }
             Step::PublishHere(command) if self.exchange.is_none() => {
@@ -247,7 +249,7 @@ impl Connection {
                 core.publish_here(command, argv, caller, &mut self.replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
-                self.session.command_ended();
+                self.end_command();
                 None
             }
             Step::Now(command, run) if self.exchange.is_none() => {
@@ -257,7 +259,7 @@ impl Connection {
                 if us >= core.slow_after_us() {
                     self.log_slow(argv, us);
                 }
-                self.session.command_ended();
+                self.end_command();
                 None
             }
             // Behind a command that is away, one of this core's waits its turn too: otherwise it would run first.
@@ -268,7 +270,7 @@ impl Connection {
                 exchange.send(core.id, command.id, db, argv, || core.spare_batch());
                 None
             }
-            Step::Away(command, shard) if self.session.reply_mode == ReplyMode::On => {
+            Step::Away(command, shard) if self.may_send_away() => {
                 self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
@@ -279,6 +281,25 @@ impl Connection {
                 self.note_command(command);
                 Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
             }
+        }
+    }
+
+    /// Whether commands may join a batch: what holds for one command alone, CLIENT REPLY skip or CLIENT CACHING, does
+    /// not hold for the batch.
+    fn may_send_away(&self) -> bool {
+        self.session.reply_mode == ReplyMode::On && !self.session.is_caching_exception()
+    }
+
+    /// What is said for one command ends with it (CLIENT REPLY skip, CLIENT CACHING), and what the client is told
+    /// because of it comes right behind its reply, if that is here.
+    fn end_command(&mut self) {
+        self.session.command_ended();
+        if self.session.tracking.is_some() {
+            self.session.end_caching_exception();
+            self.core.send_invalidations();
+        }
+        if self.exchange.is_none() {
+            self.release_held();
         }
     }
 
@@ -347,7 +368,10 @@ impl Connection {
 
     /// Puts the messages that others have pushed behind the replies, which are complete.
     pub(crate) fn release_held(&mut self) {
-        self.replies.append(&mut self.peer.held.borrow_mut());
+        let mut held = self.peer.held.borrow_mut();
+        if !held.is_empty() {
+            self.replies.append(&mut held);
+        }
     }
 
     fn reply_position(&self) -> usize {
@@ -389,7 +413,7 @@ impl Connection {
         let client = ClientFacts {
             id: self.peer.client.id,
             is_no_touch: self.session.is_no_touch,
-            is_tracking: false,
+            is_tracking: self.session.tracking.as_ref().is_some_and(|t| t.remembers_next()),
         };
         Caller { resp: self.session.resp, client }
     }

@@ -90,6 +90,7 @@ impl Connection {
         }
         self.stop_monitoring();
         self.leave().await;
+        self.stop_tracking().await;
         self.core.remove_peer(self.peer.key);
         let shared = &self.core.shared;
         shared.clients.remove(self.peer.client.id);

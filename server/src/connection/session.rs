@@ -3,7 +3,7 @@
 //! What others see of it too (the client registry, the [`Peer`](crate::peer::Peer)) is changed by the functions of
 //! [`Connection`] here, so that the three agree.
 
-use super::Connection;
+use super::{Connection, TrackingState};
 use crate::clients::ClientFlags;
 use crate::pubsub::{Subscriptions, Topic};
 use protocol::reply::Resp;
@@ -24,6 +24,8 @@ pub struct Session {
     pub is_no_touch: bool,
     /// MONITOR.
     pub is_monitor: bool,
+    /// CLIENT TRACKING, if it is on.
+    pub tracking: Option<Box<TrackingState>>,
     /// Subscriptions; `None` where there are none, as for most connections.
     pub subscriptions: Option<Box<Subscriptions>>,
 }
@@ -52,6 +54,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             is_no_touch: false,
             is_monitor: false,
+            tracking: None,
             subscriptions: None,
         }
     }

@@ -203,3 +203,46 @@ pub(super) const UNPAUSE: Docs = Docs {
     examples: &["> CLIENT UNPAUSE\nOK"],
     ..Docs::NONE
 };
+pub(super) const CACHING: Docs = Docs {
+    summary: "Says whether the keys of the next command are tracked, in the modes OPTIN and OPTOUT.",
+    since: "6.0.0",
+    complexity: "O(1)",
+    arguments: &[Argument::one_of(
+        "mode",
+        &[Argument::word("yes", "YES"), Argument::word("no", "NO")],
+    )],
+    examples: &["> CLIENT TRACKING on OPTIN\nOK\n> CLIENT CACHING yes\nOK"],
+    ..Docs::NONE
+};
+
+pub(super) const GETREDIR: Docs = Docs {
+    summary: "Answers the id of the client that gets this one's invalidations; 0 for itself, -1 without tracking.",
+    since: "6.0.0",
+    complexity: "O(1)",
+    examples: &["> CLIENT GETREDIR\n(integer) -1"],
+    ..Docs::NONE
+};
+
+pub(super) const TRACKING: Docs = Docs {
+    summary: "Tells the client when keys change that it may hold a copy of.",
+    since: "6.0.0",
+    complexity: "O(1), with prefixes O(prefixes)",
+    arguments: &[
+        Argument::one_of("status", &[Argument::word("on", "ON"), Argument::word("off", "OFF")]),
+        Argument::integer("client-id").token("REDIRECT").optional(),
+        Argument::string("prefix").token("PREFIX").optional().token_repeated(),
+        Argument::word("bcast", "BCAST").optional(),
+        Argument::word("optin", "OPTIN").optional(),
+        Argument::word("optout", "OPTOUT").optional(),
+        Argument::word("noloop", "NOLOOP").optional(),
+    ],
+    examples: &["> CLIENT TRACKING on\nOK\n> CLIENT TRACKING off\nOK"],
+    ..Docs::NONE
+};
+
+pub(super) const TRACKINGINFO: Docs = Docs {
+    summary: "Describes how keys are tracked for the connection.",
+    since: "6.2.0",
+    complexity: "O(1)",
+    ..Docs::NONE
+};

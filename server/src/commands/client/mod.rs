@@ -7,6 +7,7 @@ mod control;
 mod describe;
 mod docs;
 mod identity;
+mod tracking;
 
 pub(crate) use identity::{check_name, set_name};
 
@@ -24,7 +25,9 @@ const CLIENT: CommandSpec = CommandSpec {
     arity: -2,
     docs: &docs::CLIENT,
     subcommands: &[
+        row("caching", 3, PLAIN, &docs::CACHING),
         row("getname", 2, PLAIN, &docs::GETNAME),
+        row("getredir", 2, PLAIN, &docs::GETREDIR),
         row("help", 2, Flags::of(&[Flags::LOADING, Flags::STALE]), &docs::HELP),
         row("id", 2, PLAIN, &docs::ID),
         CommandSpec { tips: &["nondeterministic_output"], ..row("info", 2, PLAIN, &docs::INFO) },
@@ -36,6 +39,8 @@ const CLIENT: CommandSpec = CommandSpec {
         row("reply", 3, PLAIN, &docs::REPLY),
         CommandSpec { tips: ON_ALL_NODES, ..row("setinfo", 4, PLAIN, &docs::SETINFO) },
         CommandSpec { tips: ON_ALL_NODES, ..row("setname", 3, PLAIN, &docs::SETNAME) },
+        row("tracking", -3, PLAIN, &docs::TRACKING),
+        row("trackinginfo", 2, PLAIN, &docs::TRACKINGINFO),
         row("unblock", -3, ADMIN, &docs::UNBLOCK),
         row("unpause", 2, ADMIN, &docs::UNPAUSE),
     ],
@@ -62,7 +67,9 @@ fn client<'a>(connection: &'a mut Connection, mut args: Args<'a>) -> LaterReply<
         let word = args.bytes()?;
         let subcommand = CLIENT.subcommand(word).expect("the gates let known subcommands through");
         match subcommand.name {
+            "caching" => return tracking::caching(connection, args),
             "getname" => identity::getname(connection),
+            "getredir" => tracking::getredir(connection),
             "help" => connection.reply_help(&CLIENT),
             "id" => identity::id(connection),
             "info" => describe::info(connection),
@@ -74,6 +81,8 @@ fn client<'a>(connection: &'a mut Connection, mut args: Args<'a>) -> LaterReply<
             "reply" => return control::reply(connection, args),
             "setinfo" => return identity::setinfo(connection, args),
             "setname" => return identity::setname(connection, args),
+            "tracking" => return tracking::tracking(connection, args).await,
+            "trackinginfo" => tracking::trackinginfo(connection),
             "unblock" => return control::unblock(connection, args).await,
             "unpause" => control::unpause(connection),
             name => unreachable!("subcommand {name} has a row and no function"),
