@@ -720,7 +720,7 @@ impl Core {
 
     fn adopt(self: &Rc<Self>, connection: NewConnection) {
         if let Some(connection) = connection::Connection::open(self.clone(), connection) {
-            executor::spawn(connection.serve());
+            executor::spawn(Box::new(connection).serve());
         }
     }
 

@@ -93,7 +93,8 @@ fn metrics_count_what_is_done() {
     for (name, value) in &after {
         assert!(value.is_finite() && *value >= 0.0, "{name} {value}");
     }
-    let per_core = after.keys().filter(|name| name.contains("commands_total{")).count();
+    let per_core =
+        after.keys().filter(|name| name.starts_with("rialto_commands_processed_total{")).count();
     assert!(per_core >= 4, "each of four cores counts its own: {:?}", after.keys());
 }
 

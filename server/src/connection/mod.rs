@@ -73,24 +73,15 @@ struct Processed {
 
 impl Connection {
     /// The connection's life.
-    pub async fn serve(mut self) {
+    ///
+    /// What is rare and large is boxed, and so is the connection itself: the size of this future is most of what an
+    /// idle connection costs.
+    pub async fn serve(mut self: Box<Self>) {
         while let Some(chunk) = self.next_chunk().await {
             self.peer.is_busy.set(true);
-            self.core.counters().reads.add(1);
-            self.core.counters().net_input_bytes.add(chunk.len() as u64);
-            self.note_active();
-            if self.query.is_empty() {
-                let processed = self.process(&chunk);
-                if processed.consumed < chunk.len() {
-                    self.query = self.core.reactor.spare_buffer();
-                    self.query.extend_from_slice(&chunk[processed.consumed..]);
-                }
-                drop(chunk);
-                self.go_on(processed).await;
-            } else {
-                self.query.extend_from_slice(&chunk);
-                drop(chunk);
-                self.process_query().await;
+            match self.receive(chunk) {
+                Processed { deferred: None, has_more: false, .. } => self.finish_exchange().await,
+                processed => Box::pin(self.go_on(processed)).await,
             }
             self.flush();
             self.peer.is_busy.set(false);
@@ -99,7 +90,7 @@ impl Connection {
                 break;
             }
         }
-        self.close().await;
+        Box::pin(self.close()).await;
     }
 
     /// The next bytes; `None` once the peer sends no more or the connection is to be closed.
@@ -113,42 +104,49 @@ impl Connection {
         .await
     }
 
-    /// Runs the requests at the start of the query buffer, as long as there are whole ones.
-    async fn process_query(&mut self) {
-        let mut start = 0;
-        while start < self.query.len() && self.peer.close.get().is_none() {
-            let query = std::mem::take(&mut self.query);
-            let processed = self.process(&query[start..]);
+    /// Runs the requests in `chunk`, or behind what was received before; keeps what is not a whole request yet.
+    fn receive(&mut self, chunk: Chunk) -> Processed {
+        self.core.counters().reads.add(1);
+        self.core.counters().net_input_bytes.add(chunk.len() as u64);
+        self.note_active();
+        if !self.query.is_empty() {
+            self.query.extend_from_slice(&chunk);
+            drop(chunk);
+            return self.process_query();
+        }
+        let processed = self.process(&chunk);
+        if processed.consumed < chunk.len() {
+            self.query = self.core.reactor.spare_buffer();
+            self.query.extend_from_slice(&chunk[processed.consumed..]);
+        }
+        processed
+    }
+
+    /// Runs the requests at the start of the query buffer, and keeps what is behind them.
+    fn process_query(&mut self) -> Processed {
+        let mut query = std::mem::take(&mut self.query);
+        let processed = self.process(&query);
+        if processed.consumed < query.len() {
+            query.drain(..processed.consumed);
             self.query = query;
-            let is_end = processed.deferred.is_none() && !processed.has_more;
-            start += processed.consumed;
-            // Deferred commands may take long: what they need is in memory of its own.
-            self.go_on_boxed(processed).await;
-            if is_end {
-                break;
-            }
+        } else {
+            self.core.reactor.recycle(query);
         }
-        self.query.drain(..start);
-        if self.query.is_empty() {
-            self.core.reactor.recycle(std::mem::take(&mut self.query));
-        }
+        processed
     }
 
-    async fn go_on(&mut self, processed: Processed) {
-        let is_end = processed.deferred.is_none() && !processed.has_more;
-        self.go_on_boxed(processed).await;
-        if !is_end {
-            self.process_query().await;
-        }
-    }
-
-    /// Completes the replies so far, then runs the deferred command. Boxed, because it is large and rare.
-    async fn go_on_boxed(&mut self, processed: Processed) {
-        if self.exchange.is_some() {
+    /// Completes what was begun, and runs what stands behind it in the query buffer.
+    async fn go_on(&mut self, mut processed: Processed) {
+        loop {
             self.finish_exchange().await;
-        }
-        if let Some(deferred) = processed.deferred {
-            Box::pin(self.run_deferred(deferred)).await;
+            let is_end = processed.deferred.is_none() && !processed.has_more;
+            if let Some(deferred) = processed.deferred {
+                Box::pin(self.run_deferred(deferred)).await;
+            }
+            if is_end || self.query.is_empty() || self.peer.close.get().is_some() {
+                return;
+            }
+            processed = self.process_query();
         }
     }
 

@@ -81,7 +81,7 @@ impl Connection {
     }
 
     /// Ends the connection: last replies, subscriptions, registry.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(&mut self) {
         if self.peer.close.get() != Some(Close::Now) {
             self.flush();
             let deadline = crate::runtime::clock::Moment::now().after(LAST_REPLIES_MAX);
