@@ -424,6 +424,13 @@ impl Core {
         !session.is_authenticated && !self.settings.borrow().requirepass.is_empty()
     }
 
+    /// Whether writes need more replicas (`min-replicas-to-write`) than there are: none.
+    #[must_use]
+    pub fn lacks_replicas(&self) -> bool {
+        let settings = self.settings.borrow();
+        settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_s > 0
+    }
+
     /// This core's counters.
     #[must_use]
     pub fn counters(&self) -> &CoreCounters {

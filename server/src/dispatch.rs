@@ -61,6 +61,10 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
         return refuse(core, command, text.into_bytes());
     }
+    if spec.flags.contains(Flags::WRITE) && core.lacks_replicas() {
+        let text = b"NOREPLICAS Not enough good replicas to write.";
+        return refuse(core, command, text.to_vec());
+    }
     if session.is_in_pubsub_mode() && !is_allowed_while_subscribed(command) {
         let name = command.full_name();
         let text = format!(

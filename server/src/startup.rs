@@ -44,11 +44,6 @@ pub enum StartError {
     /// The ops thread cannot start.
     #[error(transparent)]
     Ops(#[from] OpsError),
-    /// A parameter asks for what the server does not do.
-    #[error(
-        "daemonize yes: Rialto stays in the foreground; leave it to a service manager, setsid or nohup"
-    )]
-    Daemonize,
     /// The data directory cannot be entered.
     #[error("cannot enter the directory {dir}: {source}; check dir and its permissions")]
     Directory {
@@ -72,10 +67,6 @@ pub enum StartError {
 /// # Errors
 /// Why it did not start.
 pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
-    let settings = config.settings().clone();
-    if settings.daemonize {
-        return Err(StartError::Daemonize);
-    }
     probe::check()?;
     announce(&config);
     let config = fit_clients(config);

@@ -41,7 +41,8 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Bytes of one argument."),
     Parameter::integer("tracking-table-max-keys", 0, LONG_MAX, "1000000")
         .store(|s, v| s.tracking_table_max_keys = v.number())
-        .docs("Keys remembered for client-side caching; 0: no limit."),
+        .docs("Keys remembered for client-side caching; 0: no limit.")
+        .no_effect("client-side caching is not built yet"),
     Parameter::integer("busy-reply-threshold", 0, LONG_MAX, "5000")
         .alias("lua-time-limit")
         .store(|s, v| s.busy_reply_threshold_ms = v.number())

@@ -7,6 +7,11 @@ use crate::config::parameter::Parameter;
 
 const NO_DEFRAG: &str = "there is no active defragmentation";
 
+const NO_EVICTION: &str = "eviction is not built yet";
+
+const FREED_IN_STEPS: &str =
+    "a shard frees values itself, and what was flushed in steps, whoever asked for it";
+
 const NO_SETS: &str = "sets are not built yet";
 
 const NO_STREAMS: &str = "streams are not built yet";
@@ -16,25 +21,32 @@ const NO_HYPERLOGLOG: &str = "HyperLogLogs are not built yet";
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::memory("maxmemory", 0, ULONG_MAX, "0")
         .store(|s, v| s.maxmemory_bytes = v.number())
-        .docs("Bytes that data may take; 0: no limit."),
+        .docs("Bytes that data may take; 0: no limit.")
+        .no_effect(NO_EVICTION),
     Parameter::choice("maxmemory-policy", MaxmemoryPolicy::CHOICES, "noeviction")
         .store(|s, v| s.maxmemory_policy = MaxmemoryPolicy::from_code(v.code()))
-        .docs("Which keys leave at the limit."),
+        .docs("Which keys leave at the limit.")
+        .no_effect(NO_EVICTION),
     Parameter::integer("maxmemory-samples", 1, INT_MAX, "5")
         .store(|s, v| s.maxmemory_samples = v.number())
-        .docs("Keys looked at to find one to evict."),
+        .docs("Keys looked at to find one to evict.")
+        .no_effect(NO_EVICTION),
     Parameter::integer("maxmemory-eviction-tenacity", 0, 100, "10")
         .store(|s, v| s.maxmemory_eviction_tenacity = v.number())
-        .docs("How long one eviction may go on: 0 is short, 100 until enough is free."),
+        .docs("How long one eviction may go on: 0 is short, 100 until enough is free.")
+        .no_effect(NO_EVICTION),
     Parameter::of_kind("maxmemory-clients", Kind::MemoryOrPercent, "0")
         .store(|s, v| s.maxmemory_clients = v.size_or_percent())
-        .docs("Bytes that client buffers may take together; 0: no limit."),
+        .docs("Bytes that client buffers may take together; 0: no limit.")
+        .no_effect(NO_EVICTION),
     Parameter::integer("lfu-log-factor", 0, INT_MAX, "10")
         .store(|s, v| s.lfu_log_factor = v.number())
-        .docs("How fast the LFU counter saturates; larger is slower."),
+        .docs("How fast the LFU counter saturates; larger is slower.")
+        .no_effect(NO_EVICTION),
     Parameter::integer("lfu-decay-time", 0, INT_MAX, "1")
         .store(|s, v| s.lfu_decay_time_minutes = v.number())
-        .docs("Minutes after which an idle key's LFU counter drops by one; 0: never."),
+        .docs("Minutes after which an idle key's LFU counter drops by one; 0: never.")
+        .no_effect(NO_EVICTION),
     Parameter::integer("hz", 0, INT_MAX, "10")
         .clamped(1, 500)
         .store(|s, v| s.hz = v.number())
@@ -44,19 +56,24 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("How much time goes into removing expired keys."),
     Parameter::flag("lazyfree-lazy-eviction", "no")
         .store(|s, v| s.lazyfree_lazy_eviction = v.flag())
-        .docs("Free evicted values in the background."),
+        .docs("Free evicted values in the background.")
+        .no_effect(FREED_IN_STEPS),
     Parameter::flag("lazyfree-lazy-expire", "no")
         .store(|s, v| s.lazyfree_lazy_expire = v.flag())
-        .docs("Free expired values in the background."),
+        .docs("Free expired values in the background.")
+        .no_effect(FREED_IN_STEPS),
     Parameter::flag("lazyfree-lazy-server-del", "no")
         .store(|s, v| s.lazyfree_lazy_server_del = v.flag())
-        .docs("Free overwritten values in the background."),
+        .docs("Free overwritten values in the background.")
+        .no_effect(FREED_IN_STEPS),
     Parameter::flag("lazyfree-lazy-user-del", "no")
         .store(|s, v| s.lazyfree_lazy_user_del = v.flag())
-        .docs("DEL behaves like UNLINK."),
+        .docs("DEL behaves like UNLINK.")
+        .no_effect(FREED_IN_STEPS),
     Parameter::flag("lazyfree-lazy-user-flush", "no")
         .store(|s, v| s.lazyfree_lazy_user_flush = v.flag())
-        .docs("FLUSHDB and FLUSHALL are ASYNC unless they say SYNC."),
+        .docs("FLUSHDB and FLUSHALL are ASYNC unless they say SYNC.")
+        .no_effect(FREED_IN_STEPS),
     Parameter::integer("hash-max-listpack-entries", 0, LONG_MAX, "512")
         .alias("hash-max-ziplist-entries")
         .store(|s, v| s.hash_max_listpack_entries = v.number())
@@ -71,7 +88,8 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Positive: entries per list node; -1 to -5: 4, 8, 16, 32 or 64 KiB per node."),
     Parameter::integer("list-compress-depth", 0, INT_MAX, "0")
         .store(|s, v| s.list_compress_depth = v.number())
-        .docs("List nodes at each end that stay uncompressed; 0 compresses none."),
+        .docs("List nodes at each end that stay uncompressed; 0 compresses none.")
+        .no_effect("nodes of lists are not compressed"),
     Parameter::integer("set-max-intset-entries", 0, LONG_MAX, "512")
         .store(|s, v| s.set_max_intset_entries = v.number())
         .docs("Members up to which a set of integers stays an intset.")
@@ -106,7 +124,8 @@ pub(super) const ROWS: &[Parameter] = &[
         .no_effect(NO_HYPERLOGLOG),
     Parameter::choice("sanitize-dump-payload", SanitizeDumpPayload::CHOICES, "no")
         .store(|s, v| s.sanitize_dump_payload = SanitizeDumpPayload::from_code(v.code()))
-        .docs("Whether RESTORE checks the whole payload."),
+        .docs("Whether RESTORE checks the whole payload.")
+        .no_effect("RESTORE is not built yet"),
     Parameter::flag("activedefrag", "no")
         .refused("Active defragmentation cannot be enabled: Rialto has none"),
     Parameter::integer("active-defrag-cycle-min", 1, 99, "1").no_effect(NO_DEFRAG),

@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Parameter] = &[
     Parameter::flag("appendonly", "no")
         .denied_while_loading()
         .store(|s, v| s.appendonly = v.flag())
-        .docs("Keep an append-only file."),
+        .docs("Keep an append-only file. CONFIG SET cannot switch it yet."),
     Parameter::choice("appendfsync", AppendFsync::CHOICES, "everysec")
         .store(|s, v| s.appendfsync = AppendFsync::from_code(v.code()))
         .docs("When the append-only file is forced to disk."),

@@ -12,6 +12,8 @@ const NO_CPU_LISTS: &str = "cores are pinned to the CPUs this process may use; s
 const NO_SYSLOG: &str = "the log goes to standard output or `logfile`";
 const NO_CRASH_LOG: &str = "a crash report is always written";
 
+const NO_HISTOGRAMS: &str = "histograms of commands are not built yet";
+
 const NO_REPLICAS: &str = "there are no replicas to wait for yet";
 
 pub(super) const ROWS: &[Parameter] = &[
@@ -26,14 +28,16 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Milliseconds from which an event is a latency spike; 0: never."),
     Parameter::flag("latency-tracking", "yes")
         .store(|s, v| s.latency_tracking = v.flag())
-        .docs("Keep a latency histogram per command."),
+        .docs("Keep a latency histogram per command.")
+        .no_effect(NO_HISTOGRAMS),
     Parameter::of_kind("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9")
         .store(|s, v| {
             if let Value::Percentiles(percentiles) = v {
                 s.latency_tracking_info_percentiles.clone_from(percentiles);
             }
         })
-        .docs("Percentiles that INFO latencystats prints."),
+        .docs("Percentiles that INFO latencystats prints.")
+        .no_effect(NO_HISTOGRAMS),
     Parameter::of_kind("notify-keyspace-events", Kind::Events, "")
         .store(|s, v| {
             if let Value::Events(events) = v {
@@ -55,7 +59,7 @@ pub(super) const ROWS: &[Parameter] = &[
     Parameter::flag("daemonize", "no")
         .fixed()
         .store(|s, v| s.daemonize = v.flag())
-        .docs("Detach from the terminal."),
+        .refused("Rialto stays in the foreground; leave it to a service manager, setsid or nohup"),
     Parameter::choice("supervised", Supervised::CHOICES, "no")
         .fixed()
         .store(|s, v| s.supervised = Supervised::from_code(v.code()))
