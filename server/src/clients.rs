@@ -5,11 +5,12 @@
 use crate::registry::CommandId;
 use sharded_slab::Slab;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{
     AtomicI32, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 /// One connection. Atomics have one writer, the connection's core; loads may be a tick old.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ pub struct Client {
     /// Descriptor number.
     pub fd: AtomicI32,
     /// Where it comes from; `None` for a Unix socket.
-    pub peer_address: Option<SocketAddr>,
+    pub peer_address: Option<Address>,
     /// What it has connected to; `None` for a Unix socket.
-    pub local_address: Option<SocketAddr>,
+    pub local_address: Option<Address>,
     /// Path of the Unix socket it has connected to.
     pub unix_path: Option<Arc<str>>,
     /// When it connected, in milliseconds since 1970.
@@ -55,11 +56,37 @@ pub struct Client {
     /// Id of the client that gets its invalidations; 0 for itself or none.
     pub redirect: AtomicU64,
     /// What a client says of itself, rarely changed.
-    pub names: Mutex<Names>,
+    pub(crate) names: Mutex<Option<Box<Names>>>,
+}
+
+/// An IP address and a port in 18 bytes: there is one of these or two per connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// IPv4 in its IPv6 form.
+    ip: [u8; 16],
+    port: u16,
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Address { ip: ip.octets(), port: address.port() }
+    }
+}
+
+impl Address {
+    /// The IP address; a mapped one as IPv4.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        IpAddr::from(self.ip).to_canonical()
+    }
 }
 
 /// What a client says of itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Names {
     /// CLIENT SETNAME.
     pub name: Box<[u8]>,
@@ -69,6 +96,38 @@ pub struct Names {
     pub library_version: Box<[u8]>,
     /// ACL user.
     pub user: Box<[u8]>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names {
+            name: Box::default(),
+            library: Box::default(),
+            library_version: Box::default(),
+            user: Box::from(&b"default"[..]),
+        }
+    }
+}
+
+/// What most clients say of themselves: nothing. They hold no memory for it.
+static UNNAMED: LazyLock<Names> = LazyLock::new(Names::default);
+
+/// The names of a client, locked.
+#[derive(Debug)]
+pub struct NamesGuard<'a>(MutexGuard<'a, Option<Box<Names>>>);
+
+impl Deref for NamesGuard<'_> {
+    type Target = Names;
+
+    fn deref(&self) -> &Names {
+        self.0.as_deref().unwrap_or(&UNNAMED)
+    }
+}
+
+impl DerefMut for NamesGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Names {
+        self.0.get_or_insert_default()
+    }
 }
 
 /// Bits of [`Client::flags`].
@@ -105,8 +164,8 @@ impl ClientFlags {
 
 impl Client {
     /// What it says of itself, locked; hold it no longer than for a few statements.
-    pub fn names(&self) -> MutexGuard<'_, Names> {
-        self.names.lock().expect("nothing panics while it holds the names")
+    pub fn names(&self) -> NamesGuard<'_> {
+        NamesGuard(self.names.lock().expect("nothing panics while it holds the names"))
     }
 
     /// Sets or clears `flag`, or several at once.
@@ -130,12 +189,12 @@ impl Client {
         self.show(self.local_address)
     }
 
-    fn show(&self, address: Option<SocketAddr>) -> String {
+    fn show(&self, address: Option<Address>) -> String {
         match (address, &self.unix_path) {
             // A client that came by IPv4 to a socket for both is shown with its IPv4 address.
-            (Some(address), _) => match address.ip().to_canonical() {
-                std::net::IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]:{}", address.port()),
+            (Some(address), _) => match address.ip() {
+                IpAddr::V4(ip) => format!("{ip}:{}", address.port),
+                IpAddr::V6(ip) => format!("[{ip}]:{}", address.port),
             },
             (None, Some(path)) => format!("{path}:0"),
             (None, None) => "?:0".to_owned(),

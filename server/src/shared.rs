@@ -169,7 +169,7 @@ impl Shared {
 
     /// Enters a slow command in SLOWLOG.
     pub fn log_slow(&self, now: Now, args: &[&[u8]], us: u64, client: &Client, max_len: u64) {
-        let names = client.names.lock().expect("nothing panics while it holds the names");
+        let names = client.names();
         let command = SlowCommand {
             unix_time_s: (now.unix_us / 1_000_000) as u64,
             duration_us: us,

@@ -8,7 +8,7 @@ impl Connection {
     /// Whether the client is on this machine: loopback address or Unix socket.
     pub(crate) fn is_local(&self) -> bool {
         let address = self.peer.client.peer_address;
-        address.is_none_or(|address| address.ip().to_canonical().is_loopback())
+        address.is_none_or(|address| address.ip().is_loopback())
     }
 
     /// Refuses `command` to this client, unless `access`, the value of `parameter`, includes it.

@@ -49,7 +49,8 @@ pub struct Connection {
     pub(crate) socket: Socket,
     pub(crate) peer: Rc<Peer>,
     pub(crate) session: Session,
-    parser: Parser,
+    /// The parser, while part of a request has been received.
+    parser: Option<Box<Parser>>,
     /// Bytes received that are not a whole request yet, or wait for a deferred command to end.
     query: Vec<u8>,
     /// Replies, in order, that no other core has to be waited for.
@@ -156,6 +157,7 @@ impl Connection {
     fn process(&mut self, input: &[u8]) -> Processed {
         let core = self.core.clone();
         let mut ahead = core.spare_ahead();
+        let mut parser = self.parser.take().map_or_else(Parser::new, |parser| *parser);
         let mut consumed = 0;
         let mut deferred = None;
         let mut has_more = false;
@@ -169,7 +171,7 @@ impl Connection {
             }
             let rest = &input[consumed..];
             let (limits, max) = (self.limits(), self.ahead_max());
-            let end = ahead.parse(&mut self.parser, rest, &limits, max);
+            let end = ahead.parse(&mut parser, rest, &limits, max);
             core.warm(self.session.db, ahead.keys(rest));
             for index in 0..ahead.len() {
                 let (argv, behind) = ahead.request(rest, index);
@@ -177,7 +179,7 @@ impl Connection {
                 if deferred.is_some() || self.peer.close.get().is_some() {
                     // What was parsed beyond this is parsed again, by the rules that hold then; a request that is not
                     // whole yet from its beginning, since others may stand before it.
-                    self.parser = Parser::default();
+                    parser = Parser::new();
                     consumed += behind;
                     break 'input;
                 }
@@ -203,6 +205,7 @@ impl Connection {
             }
         }
         core.recycle_ahead(ahead);
+        self.parser = parser.is_inside_request().then(|| Box::new(parser));
         Processed { consumed, deferred, has_more }
     }
 

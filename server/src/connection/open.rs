@@ -1,19 +1,18 @@
 //! The beginning and the end of a connection.
 
 use super::{Connection, Session};
-use crate::clients::{Client, ClientFlags, Names};
+use crate::clients::{Address, Client, ClientFlags};
 use crate::core::Core;
 use crate::message::NewConnection;
 use crate::peer::{Close, Peer};
 use crate::runtime::socket::Socket;
-use protocol::request::Parser;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long the last replies of a connection that is being closed may take to reach the kernel.
@@ -33,8 +32,8 @@ impl Connection {
             core: core.id as u16,
             token: 0.into(),
             fd: std::os::fd::AsRawFd::as_raw_fd(&fd).into(),
-            peer_address,
-            local_address,
+            peer_address: peer_address.map(Address::from),
+            local_address: local_address.map(Address::from),
             unix_path: is_unix.then(|| shared.listening.unix_path()).flatten(),
             connected_at_ms: now_ms,
             active_at_ms: now_ms.into(),
@@ -49,7 +48,7 @@ impl Connection {
             query_capacity: 0.into(),
             output_len: 0.into(),
             redirect: 0.into(),
-            names: Names { user: Box::from(&b"default"[..]), ..Names::default() }.into(),
+            names: Mutex::default(),
         });
         let is_refused = refusal.is_some() || !shared.clients.insert(client.clone());
         if is_refused {
@@ -73,7 +72,7 @@ impl Connection {
             socket,
             peer,
             session: Session::new(is_authenticated),
-            parser: Parser::default(),
+            parser: None,
             query: Vec::new(),
             replies: Vec::new(),
             exchange: None,

@@ -50,6 +50,7 @@ impl Buffers {
         // SAFETY: `entries` is page-aligned, holds COUNT entries, and lives until `buffers` is dropped, after the ring.
         unsafe { submitter.register_buf_ring_with_flags(entries as u64, COUNT, GROUP, 0) }?;
         for id in 0..COUNT {
+            buffers.touch(id);
             buffers.give_back(id);
         }
         Ok(buffers)
@@ -62,6 +63,15 @@ impl Buffers {
         let start = unsafe { self.bytes.add(usize::from(id) * SIZE) };
         // SAFETY: the memory was zeroed when allocated, and the kernel does not write a buffer that is lent out.
         unsafe { std::slice::from_raw_parts(start, len) }
+    }
+
+    /// Makes the first page of buffer `id` resident, so that what a core needs does not depend on who connects.
+    fn touch(&self, id: u16) {
+        assert!(id < COUNT);
+        // SAFETY: as asserted, the buffer lies inside the allocation.
+        let start = unsafe { self.bytes.add(usize::from(id) * SIZE) };
+        // SAFETY: the memory is ours, and the kernel does not know this buffer yet.
+        unsafe { start.write_volatile(0) };
     }
 
     /// Puts buffer `id` back into the ring.
