@@ -1,0 +1,306 @@
+//! A core: one thread that owns a shard, connections, mailboxes and a ring, and drives them tick by tick.
+//!
+//! One tick ([`Core::drive`]): take what the kernel has finished, drain the mailbox, let the woken connections run,
+//! write the journal, publish what is for other cores, send replies, sleep if nothing is left. The driver task is the
+//! only thing that blocks, and it blocks in the ring.
+
+mod asking;
+mod connections;
+mod delivery;
+mod running;
+
+use asking::Asks;
+pub use running::Caller;
+use running::spike_after_us;
+
+use crate::batch::Batch;
+use crate::connection::{self, Ahead, Exchange};
+use crate::journal::Journal;
+use crate::listener::CoreListeners;
+use crate::mailbox::{Arrived, Epochs, Mailbox};
+use crate::message::Message;
+use crate::peer::Peer;
+use crate::pubsub::PubSub;
+use crate::runtime::clock::{self, Moment};
+use crate::runtime::executor;
+use crate::runtime::reactor::{Reactor, SocketKey};
+use crate::shared::Shared;
+use crate::tracking::Tracking;
+use ops::config::Settings;
+use ops::metrics::CoreCounters;
+use protocol::command::Flags;
+use shard::rng::Rng;
+use shard::{Now, Shard};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Rounds of tasks per tick before the core looks at its ring again.
+const ROUNDS_MAX: usize = 4;
+/// Longest sleep: the core looks at its clock-driven work at least this often.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// How soon a core tries again when another core's mailbox is full.
+const RETRY_AFTER: Duration = Duration::from_micros(100);
+/// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
+/// per second.
+const UPKEEP_BUSY_US: i64 = 1_000;
+/// Entries looked at, and freed, each time: well under a millisecond.
+const EXPIRE_BUDGET: usize = 2_000;
+const FREE_BUDGET: usize = 2_000;
+/// Spare batches and exchanges a core keeps.
+const SPARE_COUNT_MAX: usize = 64;
+
+/// One core. Everything in it belongs to its thread, apart from [`Shared`].
+pub struct Core {
+    /// Its number, which is also that of its shard.
+    pub id: usize,
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// Its ring.
+    pub reactor: Rc<Reactor>,
+    /// Its data.
+    pub shard: RefCell<Shard>,
+    /// Its subscriptions.
+    pub pubsub: RefCell<PubSub>,
+    pub(crate) listeners: RefCell<CoreListeners>,
+    journal: RefCell<Option<Journal>>,
+    /// Who may hold copies of its shard's values.
+    pub tracking: RefCell<Tracking>,
+    settings: RefCell<Arc<Settings>>,
+    counters: Arc<CoreCounters>,
+    mailbox: Mailbox,
+    peers: RefCell<Vec<Option<Rc<Peer>>>>,
+    asks: RefCell<Asks>,
+    spare_batches: RefCell<Vec<Box<Batch>>>,
+    spare_exchanges: RefCell<Vec<Box<Exchange>>>,
+    spare_ahead: RefCell<Option<Ahead>>,
+    rng: RefCell<Rng>,
+    now: Cell<Now>,
+    /// The epoch of what the shard does now.
+    epoch: Cell<Epochs>,
+    /// When the last command ended: what the next one's duration is measured from.
+    last_moment: Cell<Moment>,
+    /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
+    next_upkeep_us: Cell<i64>,
+    /// When [`Core::tend_connections`] is due again, in microseconds since 1970.
+    next_tending_us: Cell<i64>,
+    /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
+    spike_after_us: Cell<u64>,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub is_expiring: Cell<bool>,
+    is_stopping: Cell<bool>,
+}
+
+impl Core {
+    /// A core around its shard.
+    #[must_use]
+    pub fn new(
+        id: usize,
+        shared: Arc<Shared>,
+        reactor: Rc<Reactor>,
+        mailbox: Mailbox,
+        shard: Shard,
+        journal: Option<Journal>,
+    ) -> Rc<Core> {
+        let settings = Arc::new(shared.config().settings().clone());
+        let counters = shared.metrics.core(id);
+        shared.switchboard.set_wake_fd(id, reactor.wake_fd());
+        let bell = reactor.signal_sender().expect("a few descriptors are left at the start");
+        shared.inboxes[id].set_bell(bell);
+        let spike_after_us = Cell::new(spike_after_us(&settings));
+        Rc::new(Core {
+            id,
+            shared,
+            reactor,
+            shard: RefCell::new(shard),
+            journal: RefCell::new(journal),
+            pubsub: RefCell::default(),
+            listeners: RefCell::default(),
+            tracking: RefCell::default(),
+            settings: RefCell::new(settings),
+            counters,
+            mailbox,
+            peers: RefCell::default(),
+            asks: RefCell::default(),
+            spare_batches: RefCell::default(),
+            spare_exchanges: RefCell::default(),
+            spare_ahead: RefCell::default(),
+            rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
+            now: Cell::new(Now { unix_us: clock::unix_us() }),
+            epoch: Cell::new(0),
+            last_moment: Cell::new(Moment::now()),
+            next_upkeep_us: Cell::new(0),
+            next_tending_us: Cell::new(0),
+            spike_after_us,
+            is_expiring: Cell::new(true),
+            is_stopping: Cell::new(false),
+        })
+    }
+
+    /// The core's life.
+    pub async fn drive(self: Rc<Self>) {
+        let mut messages = Vec::new();
+        while !self.is_stopping.get() {
+            self.read_clocks();
+            self.reactor.reap();
+            self.reactor.fire_timers(self.last_moment.get());
+            self.take_connections();
+            // Read behind `reap`: what a client does after a reply lies in the same epoch or a later one.
+            let epoch = self.shared.switchboard.epoch();
+            self.mailbox.drain(&self.shared.switchboard, epoch, &mut messages);
+            let mut is_quiet = messages.is_empty();
+            for Arrived { epoch, from, message } in messages.drain(..) {
+                self.enter_epoch(epoch);
+                self.handle(from, message);
+            }
+            self.enter_epoch(epoch);
+            for message in self.shared.inboxes[self.id].take() {
+                is_quiet = false;
+                self.handle(self.id, message);
+            }
+            is_quiet &= self.run_tasks().await;
+            let before = self.reactor.activity();
+            self.keep_house();
+            self.dispatch_effects();
+            // A client that has just been served or closed wants its task to run before the core sleeps.
+            is_quiet &= self.reactor.activity() == before;
+            self.commit_journal();
+            let is_congested = self.mailbox.flush(&self.shared.switchboard, &self.reactor);
+            self.sleep(is_quiet, is_congested);
+        }
+        self.stop();
+    }
+
+    /// Ends the core: its last entries, and once all cores have come so far, the end of its segment.
+    fn stop(&self) {
+        self.reactor.stop_listening();
+        self.commit_journal();
+        self.shared.stop_barrier.wait();
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            let epoch = log.epoch(self.shared.switchboard.epoch());
+            journal.seal(log, epoch, &self.reactor, &self.counters);
+        }
+    }
+
+    /// What the shard does from now on lies in `epoch`, unless it has gone further already.
+    fn enter_epoch(&self, epoch: Epochs) {
+        if epoch > self.epoch.get() {
+            self.commit_journal();
+            self.epoch.set(epoch);
+        }
+    }
+
+    /// Writes what the shard did in this tick, before anything that depends on it leaves the core.
+    fn commit_journal(&self) {
+        let mut shard = self.shard.borrow_mut();
+        let entries = &mut shard.effects_mut().journal;
+        if let (Some(journal), Some(log)) =
+            (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
+        {
+            let policy = self.settings.borrow().appendfsync;
+            let epoch = log.epoch(self.epoch.get());
+            let bytes = entries.as_bytes();
+            journal.commit(log, policy, epoch, bytes, &self.reactor, &self.counters);
+        }
+        entries.clear();
+    }
+
+    /// Lets woken tasks run; `true` if all of them have come to rest.
+    async fn run_tasks(&self) -> bool {
+        for _ in 0..ROUNDS_MAX {
+            let before = self.reactor.activity();
+            executor::yield_now().await;
+            if self.reactor.activity() == before {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read_clocks(&self) {
+        self.now.set(Now { unix_us: clock::unix_us() });
+        self.last_moment.set(Moment::now());
+        self.counters().ticks.add(1);
+    }
+
+    fn sleep(&self, is_quiet: bool, is_congested: bool) {
+        let may_sleep = is_quiet && self.mailbox.prepare_to_sleep(&self.shared.switchboard);
+        let upkeep_us = self.next_upkeep_us.get().saturating_sub(self.now().unix_us).max(0);
+        let longest = match is_congested {
+            true => RETRY_AFTER,
+            false => SLEEP_MAX.min(Duration::from_micros(upkeep_us.unsigned_abs())),
+        };
+        let deadline = self.last_moment.get().after(longest);
+        self.counters().sleeps.add(u64::from(may_sleep));
+        self.reactor
+            .enter(may_sleep, deadline)
+            .expect("the ring works as long as the process lives");
+        if may_sleep {
+            self.mailbox.wake_up(&self.shared.switchboard);
+        }
+    }
+
+    /// What writes did in this tick: keyspace events, served clients.
+    fn dispatch_effects(self: &Rc<Self>) {
+        let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
+        for served in served {
+            let token = SocketKey::from_token(served.id.token);
+            let message = Message::Served { token, reply: served.reply };
+            self.post(usize::from(served.id.core), message);
+        }
+        self.publish_events();
+        self.settle_tracking();
+    }
+
+    /// Expires keys and frees memory, a little in every tick.
+    fn keep_house(&self) {
+        let now = self.now();
+        if let Some(log) = &self.shared.log {
+            log.keep_clock(now.unix_us, &self.shared.switchboard);
+        }
+        if now.unix_us >= self.next_tending_us.get() {
+            self.tend_connections();
+            self.next_tending_us.set(now.unix_us + connection::upkeep::PERIOD_US);
+        }
+        if now.unix_us < self.next_upkeep_us.get() {
+            return;
+        }
+        let mut shard = self.shard.borrow_mut();
+        // CLIENT PAUSE holds back every change, also that of expiry.
+        let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
+        let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
+        let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
+        let period = match has_more {
+            true => UPKEEP_BUSY_US,
+            false => 1_000_000 / i64::from(self.settings.borrow().hz.max(1)),
+        };
+        self.next_upkeep_us.set(now.unix_us + period);
+        drop(shard);
+        self.publish_counters();
+        if self.id == 0 {
+            self.shared.rates.sample(now.unix_us, &self.shared.metrics.totals());
+        }
+        self.reactor.resume_listening();
+    }
+
+    /// Writes the figures of shard and connections where others read them; returns those of the shard.
+    pub fn publish_counters(&self) -> shard::shard::Stats {
+        let stats = self.shard.borrow().stats(self.now());
+        self.counters.keyspace_hits.set(stats.hits);
+        self.counters.keyspace_misses.set(stats.misses);
+        self.counters.expired_keys.set(stats.expired);
+        let (keys, expires) = stats.databases.iter().fold((0, 0), |(keys, expires), db| {
+            (keys + db.keys as u64, expires + db.expires as u64)
+        });
+        self.counters.keys.set(keys);
+        self.counters.keys_with_expiry.set(expires);
+        self.counters.writes.set(self.reactor.send_count());
+        let connections = self.shared.connection_counts[self.id].load(Ordering::Relaxed);
+        self.counters.connections_open.set(connections as u64);
+        stats
+    }
+}

@@ -1,0 +1,255 @@
+//! Commands on a core: run on its shard, measured, counted; settings, pauses and statistics beside them.
+//!
+//! Path: `connection` and `Core::handle` -> [`Core::run_here`] -> `shard::Shard::execute`.
+
+use super::Core;
+use crate::batch::Batch;
+use crate::connection::Session;
+use crate::options::shard_options;
+use crate::registry::{Kind, Registered};
+use crate::runtime::clock::{self, Moment};
+use crate::tracking::KeysRead;
+use ops::config::Settings;
+use ops::latency::Sample;
+use ops::metrics::CoreCounters;
+use protocol::command::Flags;
+use protocol::request::Argv;
+use protocol::slot::slot_of;
+use shard::call::ClientFacts;
+use shard::keyspace::WARM_MAX;
+use shard::rng::Rng;
+use shard::{Call, Now, Outcome};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Who a command runs for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// Protocol version of its reply.
+    pub resp: protocol::reply::Resp,
+    /// The client.
+    pub client: ClientFacts,
+}
+
+impl Core {
+    /// The moment of this tick.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now.get()
+    }
+
+    /// This core's copy of the settings.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// This core's settings, to look at without holding on to them.
+    pub fn settings_ref(&self) -> std::cell::Ref<'_, Arc<Settings>> {
+        self.settings.borrow()
+    }
+
+    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
+    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
+        let shard = self.shard.borrow();
+        let database = shard.keyspace().database(db);
+        if self.shared.shard_count() == 1 {
+            database.warm(keys);
+        } else {
+            let is_here = |key: &&[u8]| self.shared.shard_of_slot(slot_of(key)) == self.id;
+            database.warm(keys.filter(is_here));
+        }
+    }
+
+    /// Takes over the settings as they are now.
+    pub fn take_over_settings(&self) {
+        let settings = self.shared.config().settings().clone();
+        let is_journaling = self.journal.borrow().is_some();
+        let options = shard::Options { is_journaling, ..shard_options(&settings) };
+        self.shard.borrow_mut().set_options(options);
+        self.spike_after_us.set(spike_after_us(&settings));
+        *self.settings.borrow_mut() = Arc::new(settings);
+        self.start_listening();
+    }
+
+    /// Whether this client must give a password before it may do anything else.
+    #[must_use]
+    pub fn needs_login(&self, session: &Session) -> bool {
+        !session.is_authenticated && !self.settings.borrow().requirepass.is_empty()
+    }
+
+    /// Whether writes need more replicas (`min-replicas-to-write`) than there are: none.
+    #[must_use]
+    pub fn lacks_replicas(&self) -> bool {
+        let settings = self.settings.borrow();
+        settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_s > 0
+    }
+
+    /// This core's counters.
+    #[must_use]
+    pub fn counters(&self) -> &CoreCounters {
+        &self.counters
+    }
+
+    /// Runs a command of this core's shard; returns how it ended and how many microseconds it took.
+    pub fn run_here(
+        &self,
+        command: &Registered,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> (Outcome, u64) {
+        let Kind::Shard(shard_command) = command.kind else {
+            unreachable!("only commands of a shard are run on one")
+        };
+        let call =
+            Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
+        let start = reply.len();
+        let outcome = self.execute(&call, reply);
+        if outcome == Outcome::Failed {
+            self.note_error(&reply[start..]);
+        }
+        (outcome, self.account(command, outcome))
+    }
+
+    /// Runs a call on this core's shard without counting it.
+    pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
+        let mut shard = self.shard.borrow_mut();
+        let outcome = shard.execute(self.now.get(), call, reply);
+        self.track(&mut shard, call, KeysRead::All);
+        outcome
+    }
+
+    /// Counts a command that has just ended; returns its microseconds.
+    pub fn account(&self, command: &Registered, outcome: Outcome) -> u64 {
+        let moment = Moment::now();
+        let ns = moment.ns_since(self.last_moment.replace(moment));
+        let counters = self.shared.command_statistics[self.id].command(command.id);
+        counters.calls.add(1);
+        counters.ns.add(ns);
+        if outcome == Outcome::Failed {
+            counters.failed.add(1);
+        }
+        let us = ns / 1000;
+        if us >= self.spike_after_us.get() {
+            self.note_spike(command, us / 1000);
+        }
+        us
+    }
+
+    /// Enters a slow command in the latency monitor.
+    #[cold]
+    pub(super) fn note_spike(&self, command: &Registered, latency_ms: u64) {
+        let event = if command.is(Flags::FAST) { "fast-command" } else { "command" };
+        let unix_time_s = (self.now().unix_us / 1_000_000).unsigned_abs();
+        self.shared.latency.push(event, Sample { unix_time_s, latency_ms });
+    }
+
+    /// Counts an error reply, given as it is sent or without its `-`.
+    pub fn note_error(&self, reply: &[u8]) {
+        self.counters.error_replies.increment();
+        self.shared.error_statistics[self.id].count(reply);
+    }
+
+    /// Measures the command that is ending from `begun_at` on: it has lasted longer than this tick.
+    pub fn set_stopwatch(&self, begun_at: Moment) {
+        self.last_moment.set(begun_at);
+    }
+
+    /// Measures the next command from now on.
+    pub fn restart_stopwatch(&self) {
+        self.last_moment.set(Moment::now());
+    }
+
+    /// Draws from this core's random numbers.
+    pub fn with_rng<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.rng.borrow_mut())
+    }
+
+    /// When this tick's first command began, or the last one ended: a moment that has certainly passed.
+    #[must_use]
+    pub fn tick_start(&self) -> Moment {
+        self.last_moment.get()
+    }
+
+    /// A random number below `bound`, which is not 0.
+    #[must_use]
+    pub fn random_below(&self, bound: usize) -> usize {
+        self.rng.borrow_mut().below(bound)
+    }
+
+    /// Sets this core's statistics to zero.
+    pub fn reset_statistics(&self) {
+        self.shared.command_statistics[self.id].reset();
+        self.shared.error_statistics[self.id].reset();
+        self.publish_counters();
+    }
+
+    /// Until when CLIENT PAUSE holds back a command with these flags; `None` if it does not.
+    #[must_use]
+    pub fn paused_until(&self, flags: Flags) -> Option<Moment> {
+        let until_ms = self.shared.paused_until_ms.load(Ordering::Acquire);
+        if until_ms == 0 || !self.is_paused(flags) {
+            return None;
+        }
+        // One more: the pause began within a millisecond, not at its start.
+        let wait_ms = until_ms + 1 - clock::unix_us() / 1000;
+        (wait_ms > 0).then(|| Moment::now().after(Duration::from_millis(wait_ms.unsigned_abs())))
+    }
+
+    /// Whether CLIENT PAUSE holds back commands with these flags.
+    #[must_use]
+    pub fn is_paused(&self, flags: Flags) -> bool {
+        let until_ms = self.shared.paused_until_ms.load(Ordering::Relaxed);
+        if until_ms == 0 || until_ms < self.now().unix_ms() {
+            return false;
+        }
+        let is_write = flags.contains(Flags::WRITE) || flags.contains(Flags::MAY_REPLICATE);
+        is_write || !self.shared.is_pausing_writes_only.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
+        let slow_after_us = self.slow_after_us();
+        let caller = Caller { resp: batch.resp, client: batch.client };
+        let mut replies = std::mem::take(&mut batch.replies);
+        for index in 0..batch.len() {
+            if index % WARM_MAX == 0 && batch.len() > 1 {
+                let next = index..batch.len().min(index + WARM_MAX);
+                let db = batch.call(index).1;
+                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                self.shard.borrow().keyspace().database(db).warm(keys);
+            }
+            let (id, db, argv) = batch.call(index);
+            let command = self.shared.registry.get(id);
+            let us = match command.kind {
+                Kind::Shard(_) => self.run_here(command, db, argv, caller, &mut replies).1,
+                Kind::Server(_) => {
+                    self.publish_here(command, argv, caller, &mut replies);
+                    self.account(command, Outcome::Replied)
+                }
+            };
+            batch.reply_ends.push(replies.len() as u32);
+            if us >= slow_after_us {
+                batch.slow.push((index as u32, us));
+            }
+        }
+        batch.replies = replies;
+        self.counters.hops_received.add(batch.len() as u64);
+    }
+
+    /// From how many microseconds on a command is slow; `u64::MAX` if none is.
+    #[must_use]
+    pub fn slow_after_us(&self) -> u64 {
+        u64::try_from(self.settings.borrow().slowlog_log_slower_than_us).unwrap_or(u64::MAX)
+    }
+}
+
+pub(super) fn spike_after_us(settings: &Settings) -> u64 {
+    match settings.latency_monitor_threshold_ms {
+        0 => u64::MAX,
+        threshold_ms => threshold_ms.saturating_mul(1000),
+    }
+}
