@@ -60,7 +60,7 @@ impl World {
     fn model(&mut self) -> &mut Model {
         let now_ms = self.now_ms;
         let model = &mut self.models[usize::from(self.db)];
-        model.retain(|_, (_, at_ms)| at_ms.is_none_or(|at| at > now_ms));
+        model.retain(|_, (_, at_ms)| at_ms.is_none_or(|at| at >= now_ms));
         model
     }
 
@@ -124,8 +124,13 @@ impl World {
     fn expire(&mut self, key: String) {
         let ttl_ms = self.rng.below(2_000) as i64 - 100;
         let at_ms = self.now_ms + ttl_ms;
-        let found = self.model().get_mut(&key).map(|(_, expiry)| *expiry = Some(at_ms));
-        assert_eq!(self.ask(&format!("PEXPIRE {key} {ttl_ms}")), i64::from(found.is_some()));
+        let is_found = self.model().contains_key(&key);
+        if ttl_ms <= 0 {
+            self.model().remove(&key);
+        } else if let Some((_, expiry)) = self.model().get_mut(&key) {
+            *expiry = Some(at_ms);
+        }
+        assert_eq!(self.ask(&format!("PEXPIRE {key} {ttl_ms}")), i64::from(is_found));
     }
 
     fn look(&mut self, key: &str) {

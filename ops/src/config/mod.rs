@@ -166,11 +166,13 @@ impl Config {
         lookup(name.as_bytes()).is_some_and(|found| self.given[found.index])
     }
 
-    /// Parameters with another value than the default although nothing depends on them, with the reason:
+    /// Parameters that ask for something, other than the default, although nothing depends on them, with the reason:
     /// what a careful server says in its log at start.
     pub fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         PARAMETERS.iter().zip(&self.values).filter_map(|(row, value)| match row.effect {
-            Effect::None(why) if *value != row.default_value() => Some((row.name, why)),
+            Effect::None(why) if *value != row.default_value() && !value.is_nothing() => {
+                Some((row.name, why))
+            }
             _ => None,
         })
     }

@@ -31,6 +31,16 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether it asks for nothing: `no`, 0, an empty text, no save point.
+    pub(super) fn is_nothing(&self) -> bool {
+        match self {
+            Value::Flag(flag) => !flag,
+            Value::Number(number) => *number == 0,
+            Value::Save(points) => points.is_empty(),
+            _ => false,
+        }
+    }
+
     pub(super) fn flag(&self) -> bool {
         match self {
             Value::Flag(flag) => *flag,

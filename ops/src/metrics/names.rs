@@ -116,8 +116,6 @@ core_metrics! {
         "Keys of this core's shard, all databases together.";
     keys_with_expiry: Gauge, "rialto_keys_with_expiry", "keys",
         "Keys of this core's shard that will expire.";
-    used_memory_bytes: Gauge, "rialto_used_memory_bytes", "bytes",
-        "Memory that this core's shard accounts for.";
     hops_sent: Counter, "rialto_hops_sent_total", "commands",
         "Commands sent to the shard of another core.";
     hops_received: Counter, "rialto_hops_received_total", "commands",

@@ -38,7 +38,8 @@ pub const COMMANDS: &[ServerCommand] = &[
     ServerCommand { spec: inspect::PUBSUB, run: ServerRun::Later(inspect::pubsub) },
 ];
 
-const PUBLISHES: Flags = Flags::of(&[Flags::FAST, Flags::LOADING, Flags::PUBSUB, Flags::STALE]);
+const PUBLISHES: Flags =
+    Flags::of(&[Flags::FAST, Flags::LOADING, Flags::PUBSUB, Flags::STALE, Flags::MAY_REPLICATE]);
 const LISTENS: Flags = Flags::of(&[Flags::LOADING, Flags::NOSCRIPT, Flags::PUBSUB, Flags::STALE]);
 const SHARD_CHANNELS: &[KeySpec] = &[KeySpec::range(KeyFlags::NOT_KEY, 1, -1, 1)];
 
