@@ -19,21 +19,21 @@ impl Core {
                 Answer::Reply(reply)
             }
             Question::Pieces(call, key_indices) => {
-                let mut shard = self.shard.borrow_mut();
+                let mut shard = self.shard_mut();
                 let pieces = key_indices.iter().map(|i| shard.piece(now, &borrow(&call), *i));
                 let pieces = pieces.collect();
                 self.track(&mut shard, &borrow(&call), KeysRead::At(&key_indices));
                 Answer::Pieces(pieces)
             }
             Question::Apply(call, writes) => {
-                let mut shard = self.shard.borrow_mut();
+                let mut shard = self.shard_mut();
                 shard.apply(now, &borrow(&call), writes);
                 self.track(&mut shard, &borrow(&call), KeysRead::At(&[]));
                 Answer::Done(true)
             }
             Question::TryServe(call, key_index) => {
                 let mut reply = Vec::new();
-                let mut shard = self.shard.borrow_mut();
+                let mut shard = self.shard_mut();
                 let outcome = shard.try_serve(now, &borrow(&call), key_index, &mut reply);
                 self.track(&mut shard, &borrow(&call), KeysRead::At(&[key_index]));
                 if outcome == Outcome::Blocked {
@@ -42,11 +42,11 @@ impl Core {
                 Answer::Reply(reply)
             }
             Question::Wait(waiter, key_indices) => {
-                self.shard.borrow_mut().wait(now, &waiter, &key_indices);
+                self.shard_mut().wait(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::Forget(waiter, key_indices) => {
-                self.shard.borrow_mut().forget_waiter(&waiter, &key_indices);
+                self.shard_mut().forget_waiter(&waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::Subscribe(changes) => {
@@ -66,14 +66,14 @@ impl Core {
             }
             CoreQuestion::Report => Answer::Report(Box::new(self.report())),
             CoreQuestion::DebugObject(db, key) => {
-                Answer::Text(self.shard.borrow().debug_object(self.now(), db, &key))
+                Answer::Text(self.shard().debug_object(self.now(), db, &key))
             }
             CoreQuestion::MemoryUsage(db, key) => {
-                let usage = self.shard.borrow().memory_usage(self.now(), db, &key);
+                let usage = self.shard().memory_usage(self.now(), db, &key);
                 Answer::Count(usage.unwrap_or_default() as u64)
             }
             CoreQuestion::KeyCount(db) => {
-                Answer::Count(self.shard.borrow().keyspace().database(db).len() as u64)
+                Answer::Count(self.shard().keyspace().database(db).len() as u64)
             }
             CoreQuestion::Channels(topic, pattern) => {
                 Answer::Names(self.pubsub.borrow().channels(topic, pattern.as_deref()))

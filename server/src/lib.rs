@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod inbox;
 pub mod info;
 pub mod journal;
+pub mod lease;
 pub mod listener;
 pub mod mailbox;
 pub mod message;

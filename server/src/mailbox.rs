@@ -18,7 +18,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Messages one ring holds.
 const RING_CAPACITY: usize = 1024;
@@ -54,6 +54,8 @@ struct Line {
     is_sleeping: AtomicBool,
     /// Stamp of the flush under way.
     flushing: AtomicU64,
+    /// Messages to this core that are published, or about to be, and not taken out yet.
+    unread_count: AtomicUsize,
     /// By which the core is woken; -1 until it runs.
     wake_fd: AtomicI32,
 }
@@ -65,6 +67,7 @@ impl Switchboard {
         let lines = (0..core_count).map(|_| Line {
             is_sleeping: AtomicBool::new(false),
             flushing: AtomicU64::new(STAMP_NONE),
+            unread_count: AtomicUsize::new(0),
             wake_fd: AtomicI32::new(-1),
         });
         let switchboard =
@@ -183,7 +186,8 @@ impl Mailbox {
         let stamp = switchboard.stamp.fetch_add(1, Ordering::SeqCst);
         line.flushing.store(stamp, Ordering::SeqCst);
         let mut is_rest = false;
-        for out in outgoing.iter_mut().filter(|out| !out.queue.is_empty()) {
+        let queued = |(_, out): &(usize, &mut Outgoing)| !out.queue.is_empty();
+        for (core, out) in outgoing.iter_mut().enumerate().filter(queued) {
             let Some(ring) = &mut out.ring else {
                 let own =
                     out.queue.drain(..).map(|message| (Stamped { stamp, message }, self.core));
@@ -192,6 +196,7 @@ impl Mailbox {
             };
             let count = out.queue.len().min(RING_CAPACITY);
             let messages = out.queue.drain(..count).map(|message| Stamped { stamp, message });
+            switchboard.lines[core].unread_count.fetch_add(count, Ordering::SeqCst);
             let chunk = ring.write_chunk_uninit(count).expect("room was checked above");
             chunk.fill_from_iter(messages);
             is_rest |= !out.queue.is_empty();
@@ -212,13 +217,23 @@ impl Mailbox {
         is_rest
     }
 
+    /// Whether nothing is under way to a core that sleeps: all that was sent before has been handled there.
+    #[must_use]
+    pub fn is_clear_to(&self, switchboard: &Switchboard, core: usize) -> bool {
+        // In this order: a flush that is no longer going on has counted its messages before.
+        let is_flushing = |line: &Line| line.flushing.load(Ordering::SeqCst) != STAMP_NONE;
+        !switchboard.lines.iter().any(is_flushing)
+            && switchboard.lines[core].unread_count.load(Ordering::SeqCst) == 0
+            && self.outgoing.borrow()[core].queue.is_empty()
+    }
+
     /// Moves the messages that have arrived to `messages`, in stamp order.
     ///
     /// Every message of an epoch before `current` is among them, or was before: none can come any more. `current` is
     /// what [`Switchboard::epoch`] said before this call.
     pub fn drain(&self, switchboard: &Switchboard, current: Epochs, messages: &mut Vec<Arrived>) {
         let mut incoming = self.incoming.borrow_mut();
-        incoming.take_all();
+        incoming.take_all(&switchboard.lines[self.core]);
         let newest = incoming.held.iter().map(|(stamped, _)| stamped.stamp).max();
         let is_new_epoch = current > incoming.complete_before;
         if newest.is_none() && !is_new_epoch {
@@ -228,7 +243,7 @@ impl Mailbox {
         let horizon = newest.unwrap_or_default().max(epoch_begin);
         switchboard.wait_for_flushes_before(horizon, self.core);
         incoming.complete_before = current;
-        incoming.take_all();
+        incoming.take_all(&switchboard.lines[self.core]);
         incoming.held.sort_by_key(|(stamped, _)| stamped.stamp);
         // What came with the second look may have a later stamp than a flush that is under way now.
         let ready = incoming.held.partition_point(|(stamped, _)| stamped.stamp <= horizon);
@@ -259,13 +274,14 @@ impl Mailbox {
 }
 
 impl Incoming {
-    fn take_all(&mut self) {
+    fn take_all(&mut self, line: &Line) {
         for (from, ring) in self.rings.iter_mut().enumerate() {
             let Some(ring) = ring else { continue };
             let count = ring.slots();
             if count > 0 {
                 let chunk = ring.read_chunk(count).expect("so many were counted");
                 self.held.extend(chunk.into_iter().map(|stamped| (stamped, from)));
+                line.unread_count.fetch_sub(count, Ordering::SeqCst);
             }
         }
     }

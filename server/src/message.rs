@@ -185,6 +185,8 @@ pub struct CoreReport {
 pub enum Notice {
     /// A line for the clients that MONITOR.
     Monitor(Vec<u8>),
+    /// A command that was run in place on that core's shard has left something to do.
+    Effects,
     /// Clients are no longer paused.
     Unpaused,
     /// The process was asked to stop.

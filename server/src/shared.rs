@@ -5,6 +5,7 @@ use crate::clients::Clients;
 use crate::inbox::Inbox;
 use crate::info::Rates;
 use crate::journal::Log;
+use crate::lease::Leases;
 use crate::listener::Listening;
 use crate::mailbox::Switchboard;
 use crate::registry::Registry;
@@ -14,7 +15,7 @@ use ops::latency::LatencyMonitor;
 use ops::log::LogControl;
 use ops::metrics::{CoreTotals, Metrics};
 use ops::slowlog::{SlowCommand, SlowLog};
-use shard::Now;
+use shard::{Now, Shard};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
@@ -22,6 +23,8 @@ use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 pub struct Shared {
     /// How cores wake each other.
     pub switchboard: Switchboard,
+    /// The shards, for cores that borrow one.
+    pub leases: Leases,
     /// Commands by name.
     pub registry: Registry,
     /// All connections.
@@ -81,13 +84,14 @@ impl Shared {
         metrics: Arc<Metrics>,
         listening: Listening,
         identity: Identity,
-        log: Option<Log>,
+        data: Data,
     ) -> Shared {
         let core_count = switchboard.core_count();
         let command_count = registry.rows().len();
         let is_bind_given = config.is_given("bind");
         Shared {
             switchboard,
+            leases: Leases::new(data.shards),
             registry,
             clients: Clients::default(),
             config: Mutex::new(config),
@@ -112,7 +116,7 @@ impl Shared {
             run_id: identity.run_id,
             replication_id: Mutex::new(identity.replication_id),
             started_at_us: identity.started_at_us,
-            log,
+            log: data.log,
             stop_barrier: Barrier::new(core_count),
         }
     }
@@ -179,6 +183,14 @@ impl Shared {
         };
         self.slow_log.push(command, max_len);
     }
+}
+
+/// What the server starts from.
+pub struct Data {
+    /// The shards, filled.
+    pub shards: Vec<Shard>,
+    /// The append-only file, if there is one.
+    pub log: Option<Log>,
 }
 
 /// What distinguishes this run of the server from others.

@@ -9,7 +9,7 @@ use crate::recovery::{self, RecoveryError};
 use crate::registry::Registry;
 use crate::runtime::reactor::Reactor;
 use crate::runtime::{affinity, clock, executor, limits, probe};
-use crate::shared::{Identity, Shared};
+use crate::shared::{self, Identity, Shared};
 use crate::supervision::{self, PidFile};
 use ops::config::{Config, SetContext, Settings};
 use ops::http::{OpsError, OpsThread, StopSignal};
@@ -104,20 +104,20 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
         metrics.clone(),
         listening,
         identity,
-        data.log,
+        shared::Data { shards: data.shards, log: data.log },
     ));
     let _former = on_signal.set(shared.clone());
     let _lock = data.lock;
-    let mut data = data.shards.into_iter().zip(data.journals);
+    let mut journals = data.journals.into_iter();
 
     let mut threads = Vec::with_capacity(cpus.len());
     for (mailbox, cpu) in mailboxes.into_iter().zip(&cpus) {
         let id = threads.len();
         let shared = shared.clone();
-        let (shard, journal) = data.next().expect("one shard per core");
+        let journal = journals.next().expect("one per core");
         let thread = executor::spawn_core(id, *cpu, move || async move {
             let reactor = Reactor::new().expect("probed: io_uring is available");
-            let core = Core::new(id, shared, reactor, mailbox, shard, journal);
+            let core = Core::new(id, shared, reactor, mailbox, journal);
             core.start_listening();
             core.drive().await;
         });

@@ -170,7 +170,7 @@ impl Several<'_> {
     async fn gather(&self, finish: FinishFn, reply: &mut Vec<u8>) -> Ran {
         let pieces = self.pieces().await?;
         let mut writer = Writer::new(reply, self.caller.resp);
-        let options = self.core.shard.borrow().options().clone();
+        let options = self.core.shard().options().clone();
         finish(&options, Args::new(self.argv), &pieces, &mut writer)?;
         Ok(Outcome::Replied)
     }

@@ -103,6 +103,12 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether nothing is waiting to be taken out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.journal.as_bytes().is_empty() && self.events.is_empty() && self.served.is_empty()
+    }
+
     /// Notes that `key` has been removed because its time had come.
     pub(crate) fn expired(&mut self, options: &Options, db: u16, key: &[u8]) {
         if options.is_journaling {

@@ -31,14 +31,9 @@ pub enum Value {
 }
 
 impl Value {
-    /// Whether it asks for nothing: `no`, 0, an empty text, no save point.
+    /// Whether it asks for nothing: no save point.
     pub(super) fn is_nothing(&self) -> bool {
-        match self {
-            Value::Flag(flag) => !flag,
-            Value::Number(number) => *number == 0,
-            Value::Save(points) => points.is_empty(),
-            _ => false,
-        }
+        matches!(self, Value::Save(points) if points.is_empty())
     }
 
     pub(super) fn flag(&self) -> bool {

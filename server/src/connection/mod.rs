@@ -173,9 +173,10 @@ impl Connection {
             let (limits, max) = (self.limits(), self.ahead_max());
             let end = ahead.parse(&mut parser, rest, &limits, max);
             core.warm(self.session.db, ahead.keys(rest));
+            let is_alone = ahead.len() == 1 && ahead.parsed_len() == input.len();
             for index in 0..ahead.len() {
                 let (argv, behind) = ahead.request(rest, index);
-                deferred = self.run(argv);
+                deferred = self.run(argv, is_alone);
                 if deferred.is_some() || self.peer.close.get().is_some() {
                     // What was parsed beyond this is parsed again, by the rules that hold then; a request that is not
                     // whole yet from its beginning, since others may stand before it.
@@ -189,7 +190,7 @@ impl Connection {
                 ParseEnd::More => {}
                 ParseEnd::Quoted { len, argv } => {
                     consumed += len;
-                    deferred = self.run(argv.as_argv());
+                    deferred = self.run(argv.as_argv(), false);
                     if deferred.is_some() {
                         break;
                     }
@@ -222,8 +223,8 @@ impl Connection {
         if self.core.needs_login(&self.session) { 1 } else { WARM_MAX }
     }
 
-    /// Runs one request, sends it away, or says that it must be deferred.
-    fn run(&mut self, argv: Argv<'_>) -> Option<Deferred> {
+    /// Runs one request, sends it away, or says that it must be deferred. `is_alone`: nothing else was received.
+    fn run(&mut self, argv: Argv<'_>, is_alone: bool) -> Option<Deferred> {
         let core = self.core.clone();
         match dispatch::dispatch(&core, &self.session, argv) {
             Step::Refuse(text) => {
@@ -275,6 +276,9 @@ impl Connection {
             }
             Step::Away(command, shard) if self.may_send_away() => {
                 self.note_command(command);
+                if is_alone && self.run_lent(shard, command, argv) {
+                    return None;
+                }
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
@@ -285,6 +289,26 @@ impl Connection {
                 Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
             }
         }
+    }
+
+    /// Runs a command that came alone on the shard of a core that sleeps; `false` if it must be sent there.
+    fn run_lent(&mut self, shard: usize, command: &Registered, argv: Argv<'_>) -> bool {
+        if self.exchange.is_some() {
+            return false;
+        }
+        let core = self.core.clone();
+        let (db, caller) = (self.session.db, self.caller());
+        let start = self.replies.len();
+        let Some((_, us)) = core.run_lent(shard, command, db, argv, caller, &mut self.replies)
+        else {
+            return false;
+        };
+        self.reply_written(start);
+        if us >= core.slow_after_us() {
+            self.log_slow(argv, us);
+        }
+        self.end_command();
+        true
     }
 
     /// Whether commands may join a batch: what holds for one command alone, CLIENT REPLY skip or CLIENT CACHING, does

@@ -16,6 +16,7 @@ use running::spike_after_us;
 use crate::batch::Batch;
 use crate::connection::{self, Ahead, Exchange};
 use crate::journal::Journal;
+use crate::lease::Held;
 use crate::listener::CoreListeners;
 use crate::mailbox::{Arrived, Epochs, Mailbox};
 use crate::message::Message;
@@ -29,8 +30,8 @@ use crate::tracking::Tracking;
 use ops::config::Settings;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
+use shard::Now;
 use shard::rng::Rng;
-use shard::{Now, Shard};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,8 +61,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     /// Its ring.
     pub reactor: Rc<Reactor>,
-    /// Its data.
-    pub shard: RefCell<Shard>,
+    /// Its data, held while the core is awake.
+    shard: RefCell<Option<Held>>,
     /// Its subscriptions.
     pub pubsub: RefCell<PubSub>,
     pub(crate) listeners: RefCell<CoreListeners>,
@@ -101,9 +102,9 @@ impl Core {
         shared: Arc<Shared>,
         reactor: Rc<Reactor>,
         mailbox: Mailbox,
-        shard: Shard,
         journal: Option<Journal>,
     ) -> Rc<Core> {
+        let shard = RefCell::new(Some(shared.leases.hold(id)));
         let settings = Arc::new(shared.config().settings().clone());
         let counters = shared.metrics.core(id);
         shared.switchboard.set_wake_fd(id, reactor.wake_fd());
@@ -114,7 +115,7 @@ impl Core {
             id,
             shared,
             reactor,
-            shard: RefCell::new(shard),
+            shard,
             journal: RefCell::new(journal),
             pubsub: RefCell::default(),
             listeners: RefCell::default(),
@@ -196,7 +197,7 @@ impl Core {
 
     /// Writes what the shard did in this tick, before anything that depends on it leaves the core.
     fn commit_journal(&self) {
-        let mut shard = self.shard.borrow_mut();
+        let mut shard = self.shard_mut();
         let entries = &mut shard.effects_mut().journal;
         if let (Some(journal), Some(log)) =
             (self.journal.borrow_mut().as_mut(), self.shared.log.as_ref())
@@ -236,17 +237,21 @@ impl Core {
         };
         let deadline = self.last_moment.get().after(longest);
         self.counters().sleeps.add(u64::from(may_sleep));
+        if may_sleep {
+            *self.shard.borrow_mut() = None;
+        }
         self.reactor
             .enter(may_sleep, deadline)
             .expect("the ring works as long as the process lives");
         if may_sleep {
+            *self.shard.borrow_mut() = Some(self.shared.leases.hold(self.id));
             self.mailbox.wake_up(&self.shared.switchboard);
         }
     }
 
     /// What writes did in this tick: keyspace events, served clients.
     fn dispatch_effects(self: &Rc<Self>) {
-        let served = std::mem::take(&mut self.shard.borrow_mut().effects_mut().served);
+        let served = std::mem::take(&mut self.shard_mut().effects_mut().served);
         for served in served {
             let token = SocketKey::from_token(served.id.token);
             let message = Message::Served { token, reply: served.reply };
@@ -269,7 +274,7 @@ impl Core {
         if now.unix_us < self.next_upkeep_us.get() {
             return;
         }
-        let mut shard = self.shard.borrow_mut();
+        let mut shard = self.shard_mut();
         // CLIENT PAUSE holds back every change, also that of expiry.
         let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
         let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
@@ -289,7 +294,7 @@ impl Core {
 
     /// Writes the figures of shard and connections where others read them; returns those of the shard.
     pub fn publish_counters(&self) -> shard::shard::Stats {
-        let stats = self.shard.borrow().stats(self.now());
+        let stats = self.shard().stats(self.now());
         self.counters.keyspace_hits.set(stats.hits);
         self.counters.keyspace_misses.set(stats.misses);
         self.counters.expired_keys.set(stats.expired);

@@ -5,6 +5,7 @@
 use super::Core;
 use crate::batch::Batch;
 use crate::connection::Session;
+use crate::message::{Message, Notice};
 use crate::options::shard_options;
 use crate::registry::{Kind, Registered};
 use crate::runtime::clock::{self, Moment};
@@ -15,10 +16,13 @@ use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
+use shard::Shard;
 use shard::call::ClientFacts;
+use shard::commands::Run;
 use shard::keyspace::WARM_MAX;
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome};
+use std::cell::{Ref, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,7 +57,7 @@ impl Core {
 
     /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
     pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
-        let shard = self.shard.borrow();
+        let shard = self.shard();
         let database = shard.keyspace().database(db);
         if self.shared.shard_count() == 1 {
             database.warm(keys);
@@ -68,7 +72,7 @@ impl Core {
         let settings = self.shared.config().settings().clone();
         let is_journaling = self.journal.borrow().is_some();
         let options = shard::Options { is_journaling, ..shard_options(&settings) };
-        self.shard.borrow_mut().set_options(options);
+        self.shard_mut().set_options(options);
         self.spike_after_us.set(spike_after_us(&settings));
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();
@@ -115,9 +119,63 @@ impl Core {
         (outcome, self.account(command, outcome))
     }
 
+    /// This core's shard.
+    pub fn shard(&self) -> Ref<'_, Shard> {
+        Ref::map(self.shard.borrow(), |held| &**held.as_ref().expect("a core that runs is awake"))
+    }
+
+    /// This core's shard, to change it.
+    pub fn shard_mut(&self) -> RefMut<'_, Shard> {
+        let awake = "a core that runs is awake";
+        RefMut::map(self.shard.borrow_mut(), |held| &mut **held.as_mut().expect(awake))
+    }
+
+    /// Runs a command in place on the shard of a core that sleeps; `None` if it must be sent there.
+    ///
+    /// The same order as if it had been sent: nothing that was sent before is still under way to that shard, neither
+    /// from here nor in a flush that is going on. Not for a write that must enter the journal, since only the shard's
+    /// own core writes that, and not while anybody tracks keys, since only that core knows who has read them.
+    pub fn run_lent(
+        &self,
+        shard: usize,
+        command: &Registered,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> Option<(Outcome, u64)> {
+        let Kind::Shard(shard_command) = command.kind else { return None };
+        let is_fit = match shard_command.run {
+            Run::Read(_) => true,
+            Run::Write(_) => self.shared.log.is_none(),
+            _ => false,
+        };
+        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let mut lent = self.shared.leases.borrow(shard)?;
+        if !self.mailbox.is_clear_to(&self.shared.switchboard, shard) {
+            return None;
+        }
+        let call =
+            Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
+        let start = reply.len();
+        let outcome = lent.execute(self.now.get(), &call, reply);
+        let has_effects = !lent.effects_mut().is_empty();
+        drop(lent);
+        if has_effects {
+            // An expired key, a served client, a keyspace event: its own core sees to it.
+            self.mailbox.post(shard, Message::Tell(Box::new(Notice::Effects)));
+        }
+        if outcome == Outcome::Failed {
+            self.note_error(&reply[start..]);
+        }
+        Some((outcome, self.account(command, outcome)))
+    }
+
     /// Runs a call on this core's shard without counting it.
     pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
-        let mut shard = self.shard.borrow_mut();
+        let mut shard = self.shard_mut();
         let outcome = shard.execute(self.now.get(), call, reply);
         self.track(&mut shard, call, KeysRead::All);
         outcome
@@ -220,7 +278,7 @@ impl Core {
                 let next = index..batch.len().min(index + WARM_MAX);
                 let db = batch.call(index).1;
                 let keys = next.filter_map(|index| batch.call(index).2.get(1));
-                self.shard.borrow().keyspace().database(db).warm(keys);
+                self.shard().keyspace().database(db).warm(keys);
             }
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);

@@ -40,11 +40,11 @@ impl Core {
     /// Publishes the events of this core's shard since the last call: at the end of every tick, and before a message
     /// of a client, so that it does not overtake them.
     pub(crate) fn publish_events(self: &Rc<Self>) {
-        let events = std::mem::take(&mut self.shard.borrow_mut().effects_mut().events);
+        let events = std::mem::take(&mut self.shard_mut().effects_mut().events);
         if events.is_empty() {
             return;
         }
-        let enabled = self.shard.borrow().options().notify_keyspace_events;
+        let enabled = self.shard().options().notify_keyspace_events;
         let mut by_owner: Vec<Vec<Notification>> = Vec::new();
         by_owner.resize_with(self.shared.shard_count(), Vec::new);
         for notification in events.into_iter().flat_map(|event| notifications(enabled, event)) {

@@ -74,7 +74,7 @@ pub enum KeysRead<'a> {
 impl Core {
     /// A client begins to track, by these prefixes or by what it reads.
     pub(crate) fn start_tracking(&self, client_id: u64, prefixes: &[Box<[u8]>]) {
-        self.shard.borrow_mut().effects_mut().is_tracking = true;
+        self.shard_mut().effects_mut().is_tracking = true;
         let known = &mut self.tracking.borrow_mut().prefixes;
         prefixes.iter().for_each(|prefix| known.add(prefix, client_id));
     }
@@ -113,7 +113,7 @@ impl Core {
     /// What the end of a tick brings: keys that expired meanwhile, too many keys, and the messages of the tick.
     pub(crate) fn settle_tracking(&self) {
         let touched = {
-            let mut shard = self.shard.borrow_mut();
+            let mut shard = self.shard_mut();
             let effects = shard.effects_mut();
             if !effects.is_tracking {
                 return;
