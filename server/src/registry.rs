@@ -59,6 +59,12 @@ impl Registered {
         }
     }
 
+    /// `get`, or `client` for each of its subcommands.
+    #[must_use]
+    pub fn top_name(&self) -> &'static str {
+        self.container.unwrap_or(self.spec).name
+    }
+
     /// Whether it has all of `flags`.
     #[must_use]
     pub fn is(&self, flags: Flags) -> bool {

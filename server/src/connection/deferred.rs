@@ -46,7 +46,7 @@ impl Connection {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
         self.session.command_ended();
-        if command.spec.name != "client" {
+        if command.top_name() != "client" {
             self.session.end_caching_exception();
         }
         self.core.send_invalidations();
