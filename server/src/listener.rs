@@ -4,6 +4,7 @@
 //! when it takes over its settings. Invariant: nothing here sets SO_REUSEPORT, so a second server on a port fails.
 
 use crate::core::Core;
+use crate::runtime::probe;
 use crate::shared::Shared;
 use ops::config::Settings;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
@@ -173,7 +174,7 @@ fn bind_tcp(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
     for bind in &settings.bind {
         match bind_at(&bind.host, bind.ip(), settings) {
             Ok(fds) => sockets.extend(fds),
-            Err(error) if bind.is_optional && is_absent(&error) => {}
+            Err(error) if bind.is_optional && probe::is_address_absent(&error) => {}
             Err(source) => {
                 return Err(error(format!("{}:{}", bind.host, settings.port), source));
             }
@@ -236,14 +237,6 @@ fn listen_all(sockets: &[OwnedFd], settings: &Settings) -> Result<(), ListenErro
 
 fn backlog(settings: &Settings) -> i32 {
     i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX)
-}
-
-/// Whether this machine simply does not have the address.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
-    )
 }
 
 fn error(address: String, source: io::Error) -> ListenError {
