@@ -305,12 +305,12 @@ impl Table {
         self.segment(index).soonest_ms
     }
 
-    /// Takes out the entries of segment `index` that expire at `now_ms` or before. May merge segments.
+    /// Takes out the entries of segment `index` whose expiry lies before `now_ms`. May merge segments.
     pub(crate) fn take_due(&mut self, index: usize, now_ms: i64) -> Vec<Slot> {
         let segment = self.segment_mut(index);
         let mut soonest_ms = i64::MAX;
         let is_due = |slot: &mut Slot| match slot.entry.expire_at_ms() {
-            Some(at_ms) if at_ms <= now_ms => true,
+            Some(at_ms) if at_ms < now_ms => true,
             Some(at_ms) => {
                 soonest_ms = soonest_ms.min(at_ms);
                 false
