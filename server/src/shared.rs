@@ -70,6 +70,8 @@ pub struct Shared {
     pub started_at_us: i64,
     /// The append-only file, if there is one.
     pub log: Option<Log>,
+    /// Where the cores, and the thread that starts them, meet when all are ready: nobody is served before.
+    pub start_barrier: Barrier,
     /// Where the cores meet when all have stopped writing.
     pub stop_barrier: Barrier,
 }
@@ -117,6 +119,7 @@ impl Shared {
             replication_id: Mutex::new(identity.replication_id),
             started_at_us: identity.started_at_us,
             log: data.log,
+            start_barrier: Barrier::new(core_count + 1),
             stop_barrier: Barrier::new(core_count),
         }
     }

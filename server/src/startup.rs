@@ -119,11 +119,13 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
             let reactor = Reactor::new().expect("probed: io_uring is available");
             let core = Core::new(id, shared, reactor, mailbox, journal);
             core.start_listening();
+            core.shared.start_barrier.wait();
             core.drive().await;
         });
         threads.push(thread.map_err(|source| StartError::System { what: "a core", source })?);
     }
     let supervisor = supervision::supervisor(&settings);
+    shared.start_barrier.wait();
     metrics.set_ready(true);
     tracing::info!("Server initialized");
     tracing::info!("Ready to accept connections, {} shards", cpus.len());
