@@ -1,7 +1,7 @@
 //! Whose shard it is at the moment: its own core's while that is awake; any core's while it sleeps.
 //!
 //! A core holds the lock of its shard as long as it is awake and lets go of it before it sleeps. Another core that has a
-//! single command for it may then run the command in place (*lending*), instead of waking a core for a microsecond's
+//! command for it may then run it in place (*lending*), instead of waking a core for a microsecond's
 //! work: see `Core::run_lent` for when that is allowed.
 //! Invariant: a shard without a holder has no unread messages and nothing half done.
 

@@ -173,10 +173,9 @@ impl Connection {
             let (limits, max) = (self.limits(), self.ahead_max());
             let end = ahead.parse(&mut parser, rest, &limits, max);
             core.warm(self.session.db, ahead.keys(rest));
-            let is_alone = ahead.len() == 1 && ahead.parsed_len() == input.len();
             for index in 0..ahead.len() {
                 let (argv, behind) = ahead.request(rest, index);
-                deferred = self.run(argv, is_alone);
+                deferred = self.run(argv);
                 if deferred.is_some() || self.peer.close.get().is_some() {
                     // What was parsed beyond this is parsed again, by the rules that hold then; a request that is not
                     // whole yet from its beginning, since others may stand before it.
@@ -190,7 +189,7 @@ impl Connection {
                 ParseEnd::More => {}
                 ParseEnd::Quoted { len, argv } => {
                     consumed += len;
-                    deferred = self.run(argv.as_argv(), false);
+                    deferred = self.run(argv.as_argv());
                     if deferred.is_some() {
                         break;
                     }
@@ -223,8 +222,8 @@ impl Connection {
         if self.core.needs_login(&self.session) { 1 } else { WARM_MAX }
     }
 
-    /// Runs one request, sends it away, or says that it must be deferred. `is_alone`: nothing else was received.
-    fn run(&mut self, argv: Argv<'_>, is_alone: bool) -> Option<Deferred> {
+    /// Runs one request, sends it away, or says that it must be deferred.
+    fn run(&mut self, argv: Argv<'_>) -> Option<Deferred> {
         let core = self.core.clone();
         match dispatch::dispatch(&core, &self.session, argv) {
             Step::Refuse(text) => {
@@ -276,7 +275,7 @@ impl Connection {
             }
             Step::Away(command, shard) if self.may_send_away() => {
                 self.note_command(command);
-                if is_alone && self.run_lent(shard, command, argv) {
+                if self.run_lent(shard, command, argv) {
                     return None;
                 }
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
@@ -291,7 +290,8 @@ impl Connection {
         }
     }
 
-    /// Runs a command that came alone on the shard of a core that sleeps; `false` if it must be sent there.
+    /// Runs a command on the shard of a core that sleeps; `false` if it must be sent there, as it must behind one that
+    /// has been sent away.
     fn run_lent(&mut self, shard: usize, command: &Registered, argv: Argv<'_>) -> bool {
         if self.exchange.is_some() {
             return false;
