@@ -217,7 +217,7 @@ impl Mailbox {
         is_rest
     }
 
-    /// Whether nothing is under way to a core that sleeps: all that was sent before has been handled there.
+    /// Whether nothing is under way to a core: all that was sent before has been taken out there.
     #[must_use]
     pub fn is_clear_to(&self, switchboard: &Switchboard, core: usize) -> bool {
         // In this order: a flush that is no longer going on has counted its messages before.

@@ -232,7 +232,7 @@ impl Connection {
                 self.end_command();
                 None
             }
-            Step::Here(command) if self.exchange.is_none() => {
+            Step::Here(command) if self.exchange.is_none() && core.may_run_here() => {
                 self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
@@ -245,7 +245,7 @@ impl Connection {
                 self.end_command();
                 None
             }
-            Step::PublishHere(command) if self.exchange.is_none() => {
+            Step::PublishHere(command) if self.exchange.is_none() && core.may_run_here() => {
                 self.note_command(command);
                 let start = self.reply_position();
                 let caller = self.caller();
@@ -265,7 +265,7 @@ impl Connection {
                 self.end_command();
                 None
             }
-            // Behind a command that is away, one of this core's waits its turn too: otherwise it would run first.
+            // Behind a command that is away or has seen more, one of this core's waits its turn: it would run first.
             Step::Here(command) | Step::PublishHere(command) => {
                 self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());

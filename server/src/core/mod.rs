@@ -81,6 +81,8 @@ pub struct Core {
     now: Cell<Now>,
     /// The epoch of what the shard does now.
     epoch: Cell<Epochs>,
+    /// Whether this core has run something on a borrowed shard since it last drained its mailbox.
+    has_borrowed: Cell<bool>,
     /// When the last command ended: what the next one's duration is measured from.
     last_moment: Cell<Moment>,
     /// When [`Core::keep_house`] has something to do again, in microseconds since 1970.
@@ -131,6 +133,7 @@ impl Core {
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             epoch: Cell::new(0),
+            has_borrowed: Cell::new(false),
             last_moment: Cell::new(Moment::now()),
             next_upkeep_us: Cell::new(0),
             next_tending_us: Cell::new(0),
@@ -150,6 +153,7 @@ impl Core {
             self.take_connections();
             // Read behind `reap`: what a client does after a reply lies in the same epoch or a later one.
             let epoch = self.shared.switchboard.epoch();
+            self.has_borrowed.set(false);
             self.mailbox.drain(&self.shared.switchboard, epoch, &mut messages);
             let mut is_quiet = messages.is_empty();
             for Arrived { epoch, from, message } in messages.drain(..) {

@@ -130,6 +130,13 @@ impl Core {
         RefMut::map(self.shard.borrow_mut(), |held| &mut **held.as_mut().expect(awake))
     }
 
+    /// Whether a command of this core's shard may run at once. Not if this core has run another on a borrowed shard in
+    /// this tick and has unread messages: that shard may have seen what they bring, and a pipeline must not go back.
+    #[must_use]
+    pub fn may_run_here(&self) -> bool {
+        !self.has_borrowed.get() || self.mailbox.is_clear_to(&self.shared.switchboard, self.id)
+    }
+
     /// Runs a command in place on the shard of a core that sleeps; `None` if it must be sent there.
     ///
     /// The same order as if it had been sent: nothing that was sent before is still under way to that shard, neither
@@ -157,6 +164,7 @@ impl Core {
         if !self.mailbox.is_clear_to(&self.shared.switchboard, shard) {
             return None;
         }
+        self.has_borrowed.set(true);
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
