@@ -4,7 +4,7 @@ use crate::commands::ServerCommand;
 use ahash::AHashMap;
 use protocol::command::{CommandSpec, Flags};
 use protocol::request::Argv;
-use shard::commands::{Command, Run};
+use shard::commands::Command;
 use std::borrow::Cow;
 
 /// Longest name that is looked up; no command's name is longer.
@@ -39,17 +39,6 @@ pub enum Kind {
 }
 
 impl Registered {
-    /// Whether a batch can carry it: one key or channel at argument 1 decides where it runs, whole.
-    #[must_use]
-    pub fn has_single_key(&self) -> bool {
-        match self.kind {
-            Kind::Shard(command) => {
-                matches!(command.run, Run::Read(_) | Run::Write(_)) && !self.spec.keys.is_empty()
-            }
-            Kind::Server(_) => false,
-        }
-    }
-
     /// `get`, or `client|list` for a subcommand.
     #[must_use]
     pub fn full_name(&self) -> Cow<'static, str> {
