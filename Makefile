@@ -4,7 +4,8 @@ PORT ?= 6379
 DATA ?= data
 METRICS_PORT ?= 9121
 ARGS ?=
-export RIALTO_BIN ?= $(CURDIR)/target/debug/rialto
+# The binary that the black-box tests run; `make bench` takes the release build unless told otherwise.
+unit blackbox oracle: export RIALTO_BIN ?= $(CURDIR)/target/debug/rialto
 
 .PHONY: help
 help: ## List the verbs
