@@ -49,6 +49,10 @@ impl Core {
                 self.shard_mut().forget_waiter(&waiter, &key_indices);
                 Answer::Done(true)
             }
+            Question::Watch(watched) => {
+                self.watch(&watched);
+                Answer::Done(true)
+            }
             Question::Subscribe(changes) => {
                 let mut pubsub = self.pubsub.borrow_mut();
                 changes.into_iter().for_each(|change| pubsub.apply(change));

@@ -1,6 +1,7 @@
 //! Everything one core may say to another: a closed set, so that this page shows all that crosses cores.
 
 use crate::batch::Batch;
+use crate::connection::Watched;
 use crate::pubsub::{Delivery, Topic};
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
@@ -86,6 +87,8 @@ pub enum Question {
     Wait(Waiter, Vec<usize>),
     /// Forget a client that waits for these keys.
     Forget(Waiter, Vec<usize>),
+    /// Let a client watch these keys.
+    Watch(Watched),
     /// Change subscriptions of the asking core; see `pubsub`.
     Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
@@ -187,6 +190,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// A client watches these keys no longer.
+    Unwatch(Watched),
     /// Clients are no longer paused.
     Unpaused,
     /// The process was asked to stop.

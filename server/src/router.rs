@@ -30,7 +30,7 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         Kind::Server(server_command) => {
             return match server_command.run {
                 ServerRun::Publish(_) => Route::Owner(shard_of(core, argv.get(1))),
-                ServerRun::Now(_) | ServerRun::Later(_) => Route::Server,
+                ServerRun::Now(_) | ServerRun::Early(_) | ServerRun::Later(_) => Route::Server,
             };
         }
     };
@@ -45,6 +45,46 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
         Run::Split { .. } | Run::Gather { .. } | Run::GatherWrite { .. } | Run::FirstOf { .. } => {
             shard_of_all(core, command, argv)
+        }
+    }
+}
+
+/// Where the keys of one or more commands lie, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// There is no key: any shard will do.
+    #[default]
+    Any,
+    /// On this shard.
+    Shard(usize),
+    /// On several shards, or a core's own business.
+    Several,
+}
+
+impl Home {
+    /// Where the keys of both lie.
+    #[must_use]
+    pub fn and(self, other: Home) -> Home {
+        match (self, other) {
+            (Home::Any, home) | (home, Home::Any) => home,
+            (Home::Shard(one), Home::Shard(two)) if one == two => self,
+            _ => Home::Several,
+        }
+    }
+}
+
+/// Where the keys of a request lie, whether it may wait or not.
+#[must_use]
+pub fn home(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
+    let Kind::Shard(shard_command) = command.kind else { return Home::Several };
+    if core.shared.shard_count() == 1 {
+        return Home::Shard(0);
+    }
+    match shard_command.run {
+        Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Home::Several,
+        _ => {
+            let keys = keys(core, command, argv);
+            keys.iter().fold(Home::Any, |home, (_, shard)| home.and(Home::Shard(*shard)))
         }
     }
 }

@@ -247,6 +247,7 @@ impl<'a> WriteContext<'a> {
         self.effects.change_count += 1;
         self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
         self.effects.touch(key, self.client.id);
+        self.effects.watches.touch(self.db_index, key);
         self.waiters.touch(self.db_index, key);
     }
 
@@ -273,6 +274,7 @@ impl<'a> WriteContext<'a> {
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
+        self.effects.watches.emptied(self.keyspace, db);
         let key_count = self.keyspace.flush(db);
         if !self.is_replaying {
             self.effects.change_count += key_count as u64;
@@ -283,6 +285,11 @@ impl<'a> WriteContext<'a> {
 
     /// Exchanges two databases, so that clients connected to one see the other's keys: clients that wait there too.
     pub fn swap(&mut self, first: u16, second: u16) {
+        if first != second {
+            let watches = &mut self.effects.watches;
+            watches.replaced(self.keyspace, self.now, first, second);
+            watches.replaced(self.keyspace, self.now, second, first);
+        }
         self.keyspace.swap(first, second);
         if first != second && !self.is_replaying {
             self.effects.change_count += 1;

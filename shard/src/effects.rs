@@ -6,6 +6,7 @@
 use crate::event::{Event, EventClasses};
 use crate::options::Options;
 use crate::waiters::Served;
+use crate::watch::Watches;
 use protocol::request::{Argv, ArgvBuf};
 
 /// What a write command did, for the journal and the observers of its first key.
@@ -100,6 +101,8 @@ pub struct Effects {
     pub is_tracking: bool,
     /// Keys that changed, in order.
     pub touched: Vec<Touched>,
+    /// Keys that clients WATCH.
+    pub(crate) watches: Watches,
 }
 
 impl Effects {
@@ -116,6 +119,7 @@ impl Effects {
         }
         self.notify(options.notify_keyspace_events, db, Event::EXPIRED, key);
         self.touch(key, 0);
+        self.watches.expired(db, key);
     }
 
     /// Notes that client `client_id` has changed `key`, if somebody holds copies.

@@ -20,6 +20,7 @@ pub mod shard;
 pub mod types;
 pub mod value;
 pub mod waiters;
+pub mod watch;
 
 pub use call::{Call, Now, Outcome};
 pub use error::CommandError;

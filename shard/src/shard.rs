@@ -12,7 +12,7 @@ mod blocking;
 mod load;
 mod pieces;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 pub use upkeep::{DatabaseStats, Stats};
@@ -46,6 +46,8 @@ pub struct Shard {
     stats: LookupStats,
     notes: ReadNotes,
     expiry_cycle: ExpiryCycle,
+    /// Whether a transaction is running: clients that wait are served behind it.
+    is_in_unit: bool,
 }
 
 impl Shard {
@@ -64,6 +66,7 @@ impl Shard {
             stats: LookupStats::default(),
             notes: ReadNotes::default(),
             expiry_cycle: ExpiryCycle::default(),
+            is_in_unit: false,
         }
     }
 
@@ -77,6 +80,18 @@ impl Shard {
         let outcome = finish(result, start, &mut writer);
         self.settle(now);
         outcome
+    }
+
+    /// The calls that follow are one transaction: clients that wait are served behind the last of them.
+    pub fn begin_unit(&mut self) {
+        debug_assert!(!self.is_in_unit, "transactions are not nested");
+        self.is_in_unit = true;
+    }
+
+    /// The transaction is over.
+    pub fn end_unit(&mut self, now: Now) {
+        self.is_in_unit = false;
+        self.settle(now);
     }
 
     /// What writes did so far; the caller empties it.
@@ -178,7 +193,7 @@ impl Shard {
         if !self.notes.is_empty() {
             self.settle_notes(now);
         }
-        if !self.waiters.is_empty() {
+        if !self.waiters.is_empty() && !self.is_in_unit {
             self.serve_ready(now);
         }
     }

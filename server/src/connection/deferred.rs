@@ -1,10 +1,10 @@
 //! Commands that wait until the replies before them are complete: those of the server itself, those over several
 //! shards, those that block, and all commands while clients are paused or watched.
 
-use super::{Connection, Deferred};
+use super::{Connection, Deferred, is_never_queued};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
-use crate::core::{Caller, Core};
+use crate::core::{Caller, Core, write_empty};
 use crate::message::Question;
 use crate::peer::Unblocked;
 use crate::registry::{Kind, Registered};
@@ -12,6 +12,7 @@ use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
 use protocol::command::Flags;
+use protocol::reply::Writer;
 use protocol::request::Argv;
 use shard::args::Args;
 use shard::commands::Run;
@@ -28,7 +29,11 @@ impl Connection {
         let core = self.core.clone();
         let Deferred { command, argv } = deferred;
         let command = &core.shared.registry.get(command).clone();
-        if !self.wait_while_paused(command).await {
+        if !self.wait_while_paused(self.session.flags_of(command)).await {
+            return;
+        }
+        if self.session.is_in_multi() && !is_never_queued(command) {
+            self.queue(command, argv.as_argv());
             return;
         }
         // Commands of the server may change what is shown (SELECT) or who watches (RESET); others may block.
@@ -47,7 +52,7 @@ impl Connection {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
         self.session.command_ended();
-        if command.top_name() != "client" {
+        if command.top_name() != "client" && !self.session.is_in_multi() {
             self.session.end_caching_exception();
         }
         self.core.send_invalidations();
@@ -60,7 +65,7 @@ impl Connection {
         }
     }
 
-    async fn run_deferred_command(
+    pub(crate) async fn run_deferred_command(
         &mut self,
         core: &Rc<Core>,
         command: &Registered,
@@ -71,7 +76,7 @@ impl Connection {
                 let args = Args::new(argv.as_argv());
                 let start = self.replies.len();
                 let result = match server_command.run {
-                    ServerRun::Now(run) => run(self, args),
+                    ServerRun::Now(run) | ServerRun::Early(run) => run(self, args),
                     ServerRun::Later(run) => run(self, args).await,
                     ServerRun::Publish(_) => self.publish(command, argv).await,
                 };
@@ -101,6 +106,10 @@ impl Connection {
                 };
                 if outcome == Outcome::Failed {
                     core.note_error(&self.replies[start..]);
+                }
+                if outcome == Outcome::Blocked && self.session.is_in_exec {
+                    write_empty(command, &mut Writer::new(&mut self.replies, caller.resp));
+                    return Outcome::Replied;
                 }
                 if outcome == Outcome::Blocked {
                     return self.block(command, argv).await;
@@ -253,8 +262,7 @@ impl Connection {
     }
 
     /// Waits for the end of CLIENT PAUSE, if it concerns this command; `false` if the client has gone meanwhile.
-    async fn wait_while_paused(&mut self, command: &Registered) -> bool {
-        let flags = command.spec.flags;
+    async fn wait_while_paused(&mut self, flags: Flags) -> bool {
         while let Some(until) = self.core.paused_until(flags) {
             self.flush();
             self.peer.is_busy.set(false);

@@ -131,6 +131,7 @@ impl Core {
     pub(super) fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
+            Notice::Unwatch(watched) => self.unwatch(&watched),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Signal(signal) => self.heed_signal(signal),
             Notice::Effects => {} // every tick looks at the effects of its shard

@@ -8,10 +8,12 @@ mod asking;
 mod connections;
 mod delivery;
 mod running;
+mod units;
 
 use asking::Asks;
 pub use running::Caller;
 use running::spike_after_us;
+pub(crate) use units::write_empty;
 
 use crate::batch::Batch;
 use crate::connection::{self, Ahead, Exchange};

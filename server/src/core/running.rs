@@ -281,12 +281,26 @@ impl Core {
         let slow_after_us = self.slow_after_us();
         let caller = Caller { resp: batch.resp, client: batch.client };
         let mut replies = std::mem::take(&mut batch.replies);
-        for index in 0..batch.len() {
-            if index % WARM_MAX == 0 && batch.len() > 1 {
-                let next = index..batch.len().min(index + WARM_MAX);
+        let (mut index, mut warm_end) = (0, 0);
+        while index < batch.len() {
+            if index >= warm_end && batch.len() > 1 {
+                warm_end = batch.len().min(index + WARM_MAX);
                 let db = batch.call(index).1;
-                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                let keys = (index..warm_end).filter_map(|index| batch.call(index).2.get(1));
                 self.shard().keyspace().database(db).warm(keys);
+            }
+            if let Some((calls, watched)) = batch.unit_at(index) {
+                let end = calls.end;
+                let mut slow = Vec::new();
+                self.run_unit(batch, calls, watched, caller, &mut replies, |index, us| {
+                    if us >= slow_after_us {
+                        slow.push((index as u32, us));
+                    }
+                });
+                batch.slow.extend(slow);
+                batch.reply_ends.resize(end, replies.len() as u32);
+                index = end;
+                continue;
             }
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
@@ -301,6 +315,7 @@ impl Core {
             if us >= slow_after_us {
                 batch.slow.push((index as u32, us));
             }
+            index += 1;
         }
         batch.replies = replies;
         self.counters.hops_received.add(batch.len() as u64);

@@ -5,6 +5,8 @@
 //! command of one step is atomic: MGET, MSET, DEL, FLUSHALL. One that reads first and writes then (RENAME, COPY, MSETNX)
 //! is not yet; docs/transactions.md says what is to come.
 
+mod exec;
+
 use crate::core::{Caller, Core};
 use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
 use crate::registry::{Kind, Registered};
