@@ -9,6 +9,7 @@ use protocol::request::ArgvBuf;
 use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
+use shard::locks::Claims;
 use shard::waiters::Waiter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 pub enum Message {
     /// Commands of one connection for this core's shard.
     Batch(Box<Batch>),
-    /// The same, answered.
+    /// Commands of one connection that have run, with their replies.
     BatchDone(Box<Batch>),
+    /// Several, for which the ring had too few slots.
+    Many(Vec<Message>),
     /// A connection that another core has accepted.
     Connection(Box<NewConnection>),
     /// A question; the answer goes back under `ticket`.
@@ -72,6 +75,9 @@ pub struct OwnedCall {
     pub client: ClientFacts,
 }
 
+/// Number of a transaction over several shards, unique in a server; its coordinator gives it.
+pub type TransactionId = u64;
+
 /// What a core asks another.
 #[derive(Debug)]
 pub enum Question {
@@ -87,6 +93,28 @@ pub enum Question {
     Wait(Waiter, Vec<usize>),
     /// Forget a client that waits for these keys.
     Forget(Waiter, Vec<usize>),
+    /// All of these, at one moment.
+    All(Vec<Question>),
+    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment.
+    Lock {
+        /// The transaction.
+        id: TransactionId,
+        /// What it needs of this shard.
+        claims: Claims,
+        /// What it wants to know at once.
+        then: Option<Box<Question>>,
+    },
+    /// Something for a transaction that holds its lock.
+    Under {
+        /// The transaction.
+        id: TransactionId,
+        /// What to do.
+        then: Option<Box<Question>>,
+        /// Whether it gives back the lock then.
+        is_last: bool,
+    },
+    /// Watch these keys no longer, and say whether one of them has changed.
+    EndWatch(Watched),
     /// Let a client watch these keys.
     Watch(Watched),
     /// Change subscriptions of the asking core; see `pubsub`.
@@ -154,6 +182,8 @@ pub enum Answer {
     Reply(Vec<u8>),
     /// The pieces asked for.
     Pieces(Result<Vec<Piece>, CommandError>),
+    /// Those of [`Question::All`].
+    All(Vec<Answer>),
     /// Whether it was done, or there was such a thing.
     Done(bool),
     /// A number.
@@ -190,6 +220,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// A transaction ends without doing anything more.
+    Release(TransactionId),
     /// A client watches these keys no longer.
     Unwatch(Watched),
     /// Clients are no longer paused.

@@ -179,6 +179,15 @@ impl Journal {
         self.encode(args.len(), args.iter().copied());
     }
 
+    /// Adds all entries of `other`.
+    pub fn append_all(&mut self, other: &Journal) {
+        if !other.bytes.is_empty() {
+            self.select(0);
+            self.bytes.extend_from_slice(&other.bytes);
+            self.db = other.db;
+        }
+    }
+
     fn select(&mut self, db: u16) {
         if db != self.db {
             self.db = db;

@@ -25,6 +25,7 @@ use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::{ExpiryCycle, Keyspace};
+use crate::locks::{LockId, Locks};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::waiters::Waiters;
@@ -48,6 +49,7 @@ pub struct Shard {
     expiry_cycle: ExpiryCycle,
     /// Whether a transaction is running: clients that wait are served behind it.
     is_in_unit: bool,
+    locks: Locks,
 }
 
 impl Shard {
@@ -67,6 +69,7 @@ impl Shard {
             notes: ReadNotes::default(),
             expiry_cycle: ExpiryCycle::default(),
             is_in_unit: false,
+            locks: Locks::default(),
         }
     }
 
@@ -92,6 +95,26 @@ impl Shard {
     pub fn end_unit(&mut self, now: Now) {
         self.is_in_unit = false;
         self.settle(now);
+    }
+
+    /// What is claimed by commands over several shards.
+    #[must_use]
+    #[inline]
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// The same, to enter a request.
+    pub fn locks_mut(&mut self) -> &mut Locks {
+        &mut self.locks
+    }
+
+    /// Gives back what request `id` has claimed, serves clients that waited for it, and then grants it to others; returns
+    /// them, in order.
+    pub fn unlock(&mut self, now: Now, id: LockId) -> Vec<LockId> {
+        let freed = self.locks.remove(id);
+        self.settle(now);
+        self.locks.grant(freed)
     }
 
     /// What writes did so far; the caller empties it.

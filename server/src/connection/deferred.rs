@@ -4,15 +4,14 @@
 use super::{Connection, Deferred, is_never_queued};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
-use crate::core::{Caller, Core, write_empty};
+use crate::core::{Caller, Core};
 use crate::message::Question;
 use crate::peer::Unblocked;
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
-use crate::transaction;
+use crate::transaction::{self, Held};
 use protocol::command::Flags;
-use protocol::reply::Writer;
 use protocol::request::Argv;
 use shard::args::Args;
 use shard::commands::Run;
@@ -94,25 +93,27 @@ impl Connection {
                 let (db, caller) = (self.session.db, self.caller());
                 let start = self.replies.len();
                 let replies = &mut self.replies;
+                let mut held = None;
                 let argv_view = argv.as_argv();
                 let outcome = match router::route(core, command, argv_view) {
-                    Route::Shard(shard) if shard == core.id => {
+                    Route::Shard(shard)
+                        if shard == core.id && !core.must_wait(shard_command, argv_view) =>
+                    {
                         let Caller { resp, client } = caller;
                         let call =
                             Call { command: shard_command, argv: argv_view, db, resp, client };
                         core.execute(&call, replies)
                     }
-                    _ => transaction::run(core, command, db, argv_view, caller, replies).await,
+                    _ => {
+                        let held = &mut held;
+                        transaction::run(core, command, db, argv_view, caller, held, replies).await
+                    }
                 };
                 if outcome == Outcome::Failed {
                     core.note_error(&self.replies[start..]);
                 }
-                if outcome == Outcome::Blocked && self.session.is_in_exec {
-                    write_empty(command, &mut Writer::new(&mut self.replies, caller.resp));
-                    return Outcome::Replied;
-                }
                 if outcome == Outcome::Blocked {
-                    return self.block(command, argv).await;
+                    return self.block(command, argv, held).await;
                 }
                 self.leave_out_unwanted(start);
                 outcome
@@ -157,7 +158,13 @@ impl Connection {
     }
 
     /// Waits for a key of a blocking command to be able to serve, its timeout, CLIENT UNBLOCK or the client's end.
-    async fn block(&mut self, command: &Registered, argv: &protocol::request::ArgvBuf) -> Outcome {
+    /// Locks on the keys, if there are any, are given back when the client has been entered as waiting.
+    async fn block(
+        &mut self,
+        command: &Registered,
+        argv: &protocol::request::ArgvBuf,
+        held: Option<Held>,
+    ) -> Outcome {
         let core = self.core.clone();
         let Kind::Shard(shard_command) = command.kind else {
             unreachable!("commands of the server do not wait for keys")
@@ -185,8 +192,13 @@ impl Connection {
             db: self.session.db,
             resp: self.session.resp,
         };
-        for (shard, indices) in &by_shard {
-            core.ask(*shard, Question::Wait(waiter.clone(), indices.clone())).await;
+        let wait = |(shard, indices): (&usize, &Vec<usize>)| {
+            (*shard, Question::Wait(waiter.clone(), indices.clone()))
+        };
+        let questions = by_shard.iter().map(wait);
+        match held {
+            Some(held) => drop(held.ask_last(&core, questions.collect()).await),
+            None => drop(transaction::ask_all(&core, questions, None).await),
         }
 
         let deadline =

@@ -26,7 +26,7 @@ use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
 use crate::redact::redacted;
-use crate::registry::{CommandId, Registered};
+use crate::registry::{CommandId, Kind, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
 use protocol::reply::Writer;
@@ -238,7 +238,11 @@ impl Connection {
                 self.end_command();
                 None
             }
-            Step::Here(command) if self.exchange.is_none() && core.may_run_here() => {
+            Step::Here(command)
+                if self.exchange.is_none()
+                    && core.may_run_here()
+                    && !locked(&core, command, argv) =>
+            {
                 self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
@@ -504,4 +508,10 @@ impl Connection {
         let max_len = self.core.settings().slowlog_max_len;
         self.core.shared.log_slow(self.core.now(), &args, us, &self.peer.client, max_len);
     }
+}
+
+/// Whether a command of this core's shard must wait for a lock: then it is sent there, and waits its turn.
+#[inline]
+fn locked(core: &Core, command: &Registered, argv: Argv<'_>) -> bool {
+    matches!(command.kind, Kind::Shard(command) if core.must_wait(command, argv))
 }

@@ -213,7 +213,8 @@ impl Connection {
         let watched = multi.watched_by_shard().remove(&shard);
         core.counters().commands_processed.add(multi.queue.len() as u64);
         let caller = self.caller();
-        if shard == core.id && self.exchange.is_none() && core.may_run_here() {
+        let is_free = || !core.must_unit_wait(&multi.queue, 0..multi.queue.len());
+        if shard == core.id && self.exchange.is_none() && core.may_run_here() && is_free() {
             let (all, slow_after_us) = (0..multi.queue.len(), core.slow_after_us());
             let mut slow = Vec::new();
             core.run_unit(

@@ -44,6 +44,10 @@ impl Shard {
         if !self.options.is_active_expire_on {
             return false;
         }
+        if !self.locks.is_empty() {
+            // A key that is locked must stay as it is; the lock is gone in a moment.
+            return true;
+        }
         let effort = usize::from(self.options.active_expire_effort.clamp(1, 10));
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);

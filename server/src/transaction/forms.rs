@@ -1,0 +1,158 @@
+//! Commands over several shards that need more than one step: one function per form of `shard::commands::Run`.
+
+use super::steps::{elements, in_order};
+use super::{Held, Ran, Several, outcome_of, reply_of};
+use crate::core;
+use crate::message::{Answer, Question};
+use crate::router;
+use crate::transaction::held::{Wanted, ask_all};
+use protocol::reply::Writer;
+use protocol::request::ArgvBuf;
+use shard::Outcome;
+use shard::args::Args;
+use shard::commands::key::scan;
+use shard::commands::{PlanFn, Run};
+use std::collections::BTreeMap;
+
+impl Several<'_> {
+    /// Runs the command under the locks of the transaction around it, or under its own.
+    pub(super) async fn run_in_steps(&self, held: &mut Option<Held>, reply: &mut Vec<u8>) -> Ran {
+        match self.command.run {
+            Run::GatherWrite { plan, .. } => self.gather_write(plan, held.as_ref(), reply).await,
+            Run::FirstOf { .. } => self.first_of(held, reply).await,
+            Run::Scan(_) => self.scan(held.as_ref(), reply).await,
+            _ => unreachable!("every other form is done in one step"),
+        }
+    }
+
+    /// What the command wants of each shard of its keys.
+    fn wanted(&self, keys: &[(usize, usize)]) -> BTreeMap<usize, Wanted> {
+        let mut wanted: BTreeMap<usize, Wanted> = BTreeMap::new();
+        for (_, shard) in keys {
+            wanted.entry(*shard).or_insert_with(|| {
+                let is_there = |key: &[u8]| router::shard_of(self.core, Some(key)) == *shard;
+                let claims = core::claims(self.command, self.argv, is_there);
+                Wanted { claims, then: None }
+            });
+        }
+        wanted
+    }
+
+    /// Reads the pieces of all keys, computes what is to be written, and writes that.
+    async fn gather_write(&self, plan: PlanFn, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+        let keys = self.keys();
+        let (parts, orders) = self.pieces(&keys);
+        let (own, answers) = match held {
+            Some(held) => (None, ask_all(self.core, parts, Some(held)).await),
+            None => {
+                let mut wanted = self.wanted(&keys);
+                for (shard, question) in parts {
+                    wanted.entry(shard).or_default().then = Some(question);
+                }
+                let (own, answers) = Held::acquire(self.core, wanted).await;
+                (Some(own), answers)
+            }
+        };
+        let now = self.core.now();
+        let result = in_order(answers, orders).and_then(|pieces| {
+            let mut writer = Writer::new(reply, self.caller.resp);
+            plan(now, self.db, Args::new(self.argv), pieces, &mut writer)
+        });
+        let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for write in result.as_ref().map_or(&[][..], Vec::as_slice) {
+            let shard = router::shard_of(self.core, self.argv.get(write.key_index));
+            by_shard.entry(shard).or_default().push(write.clone());
+        }
+        let writes = by_shard
+            .into_iter()
+            .map(|(shard, writes)| (shard, Question::Apply(self.whole_call(), writes)));
+        match own {
+            Some(own) => drop(own.ask_last(self.core, writes.collect()).await),
+            None => drop(ask_all(self.core, writes, held).await),
+        }
+        result.map(|_| Outcome::Replied)
+    }
+
+    /// Tries the keys in the order of the arguments.
+    async fn first_of(&self, held: &mut Option<Held>, reply: &mut Vec<u8>) -> Ran {
+        let Run::FirstOf { timeout, empty, .. } = self.command.run else {
+            unreachable!("the form was matched")
+        };
+        if let Some(timeout) = timeout {
+            timeout(Args::new(self.argv))?;
+        }
+        let keys = self.keys();
+        let is_around = held.is_some();
+        let locks = match held.take() {
+            Some(around) => around,
+            None => Held::acquire(self.core, self.wanted(&keys)).await.0,
+        };
+        let mut outcome = Outcome::Blocked;
+        for (index, shard) in keys {
+            let question = Question::TryServe(self.whole_call(), index);
+            let part = reply_of(self.core.start_ask(shard, locks.under(question)).await);
+            outcome = outcome_of(&part);
+            if outcome != Outcome::Blocked {
+                reply.extend_from_slice(&part);
+                break;
+            }
+        }
+        if outcome == Outcome::Blocked && timeout.is_none() {
+            empty(&mut Writer::new(reply, self.caller.resp));
+            outcome = Outcome::Replied;
+        }
+        // Who is to wait must be entered before anybody else may change one of the keys.
+        if is_around || outcome == Outcome::Blocked {
+            *held = Some(locks);
+        } else {
+            locks.release(self.core);
+        }
+        Ok(outcome)
+    }
+
+    /// SCAN: shard after shard, the cursor says which. As on one shard, a step goes on until it has visited COUNT keys,
+    /// so that a small dataset comes whole.
+    async fn scan(&self, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+        let shard_count = self.core.shared.shard_count();
+        let first = scan::cursor_shard(self.argv, shard_count)?;
+        let wanted_count = scan::count(self.argv);
+        let mut keys = Vec::new();
+        let mut key_count = 0;
+        for shard in first..shard_count {
+            let mut argv = ArgvBuf::from_argv(self.argv);
+            if shard > first {
+                argv.set(1, b"0");
+            }
+            let part = vec![(shard, Question::Run(self.call(argv)))];
+            let answer = ask_all(self.core, part, held).await.pop();
+            let mut part = answer.map(reply_of).unwrap_or_default();
+            if outcome_of(&part) == Outcome::Failed {
+                reply.extend_from_slice(&part);
+                return Ok(Outcome::Failed);
+            }
+            scan::globalize_cursor(&mut part, 0, shard, shard_count);
+            let mut halves = elements(&part);
+            let cursor = halves.next().expect("SCAN answers a cursor and keys").to_vec();
+            let found = halves.next().expect("SCAN answers a cursor and keys");
+            for key in elements(found) {
+                keys.extend_from_slice(key);
+                key_count += 1;
+            }
+            let is_shard_done = scan::cursor_shard_of(&cursor) != Some(shard);
+            if !is_shard_done || key_count >= wanted_count || shard + 1 == shard_count {
+                let mut writer = Writer::new(reply, self.caller.resp);
+                writer.array(2);
+                writer.raw(&cursor);
+                writer.array(key_count);
+                writer.raw(&keys);
+                break;
+            }
+        }
+        Ok(Outcome::Replied)
+    }
+}
+
+/// Whether an answer says yes.
+pub(super) fn is_yes(answer: &Answer) -> bool {
+    matches!(answer, Answer::Done(true))
+}
