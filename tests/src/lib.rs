@@ -19,6 +19,7 @@ pub mod quoting;
 pub mod random;
 pub mod rng;
 pub mod script;
+pub mod serializability;
 pub mod server;
 pub mod value;
 pub mod wait;
