@@ -32,7 +32,7 @@ fn histories_can_be_explained(shards: usize) {
         history_count += 1;
         event_count += history.len();
     }
-    println!("{history_count} histories with {event_count} operations on {shards} shards");
+    eprintln!("{history_count} histories with {event_count} operations on {shards} shards");
     assert!(event_count > 0);
 }
 
