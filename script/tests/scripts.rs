@@ -77,7 +77,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Bench { vm: Vm::new().unwrap(), host: Rc::new(Knowing::default()) }
+        Bench { vm: Vm::new().expect("there is memory"), host: Rc::new(Knowing::default()) }
     }
 
     fn run_as(&self, text: &str, resp: Resp) -> (String, Ended) {
@@ -169,7 +169,7 @@ fn commands_answer_with_lua_values() {
     assert_eq!(reply, format!("-WRONGTYPE Operation against a key {place}"));
     assert_eq!(ended, Ended::Failed { is_counted: true });
     let reply = bench.run("redis.setresp(3) return {redis.call('MAP').map.field.double, redis.call('NOTHING') == nil}");
-    assert_eq!(reply, "*2|:1|#t|".replace("#t", ":1"));
+    assert_eq!(reply, "*2|:1|:1|");
 }
 
 #[test]
@@ -328,15 +328,12 @@ fn json() {
         ("tostring(cjson.decode('-1.5e3'))", "$5|-1500|"),
         (
             "({pcall(cjson.encode, {[1] = 1, [100] = 1})})[2]",
-            "$52|Cannot serialise table: excessively sparse array|".replace("52", "48").as_str(),
+            "$48|Cannot serialise table: excessively sparse array|",
         ),
-        (
-            "({pcall(cjson.encode, 1/0)})[2]",
-            "$52|Cannot serialise number: must not be NaN or Inf|".replace("52", "47").as_str(),
-        ),
+        ("({pcall(cjson.encode, 1/0)})[2]", "$47|Cannot serialise number: must not be NaN or Inf|"),
         (
             "({pcall(cjson.decode, '{\"a\":}')})[2]",
-            "$56|Expected value but found T_OBJ_END at character 6|".replace("56", "49").as_str(),
+            "$49|Expected value but found T_OBJ_END at character 6|",
         ),
     ] {
         bench.check(expression, reply);
@@ -359,10 +356,7 @@ fn message_pack_and_struct() {
         ("{cmsgpack.unpack_one(cmsgpack.pack(1, 2))}", "*2|:1|:1|"),
         ("{cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 2)}", "*3|:2|:1|:2|"),
         ("({pcall(cmsgpack.unpack, '\\220\\1')})[2]", "$23|Missing bytes in input.|"),
-        (
-            "({pcall(cmsgpack.unpack, '\\193')})[2]",
-            "$25|Bad data format in input.|".replace("25", "25").as_str(),
-        ),
+        ("({pcall(cmsgpack.unpack, '\\193')})[2]", "$25|Bad data format in input.|"),
         ("{struct.unpack('>I2i4', struct.pack('>I2i4', 7, -2))}", "*3|:7|:-2|:7|"),
         ("struct.pack('>HBx', 258, 3)", "$4|\u{1}\u{2}\u{3}\0|"),
         ("{struct.unpack('Bc0', struct.pack('Bc0', 3, 'abc'))}", "*2|$3|abc|:5|"),
@@ -371,7 +365,7 @@ fn message_pack_and_struct() {
         ("{struct.unpack('<d', struct.pack('<d', 2))}", "*2|:2|:9|"),
         (
             "({pcall(struct.unpack, '>I4', 'x')})[2]",
-            "$53|bad argument #2 to 'unpack' (data string too short)|".replace("53", "51").as_str(),
+            "$51|bad argument #2 to 'unpack' (data string too short)|",
         ),
     ] {
         bench.check(expression, reply);
@@ -380,7 +374,7 @@ fn message_pack_and_struct() {
 
 #[test]
 fn libraries_of_functions() {
-    let mut functions = Functions::new().unwrap();
+    let mut functions = Functions::new().expect("there is memory");
     let text = b"#!lua name=tools\n\
         local function first(keys, args) return {keys[1], args[1], redis.call('ECHO', 'x')} end\n\
         redis.register_function('first', first)\n\
@@ -389,7 +383,7 @@ fn libraries_of_functions() {
     assert_eq!(functions.load(text, false), Err("Library 'tools' already exists".to_owned()));
     assert_eq!(functions.load(text, true), Ok("tools".to_owned()));
     assert_eq!(functions.function_count(), 2);
-    let read = functions.find(b"READ").unwrap();
+    let read = functions.find(b"READ").expect("just loaded");
     assert_eq!(read.flags.names().collect::<Vec<_>>(), ["no-writes"]);
     assert_eq!(read.description.as_deref(), Some("d"));
     let mut reply = Vec::new();
@@ -400,7 +394,7 @@ fn libraries_of_functions() {
         has_parameters: true,
         resp: Resp::V2,
     };
-    let first = functions.find(b"first").unwrap();
+    let first = functions.find(b"first").expect("just loaded");
     functions.run(first, call, Rc::new(Knowing::default()), &mut reply);
     assert_eq!(reply, b"*3\r\n$1\r\nk\r\n$1\r\na\r\n$1\r\nx\r\n");
     for (text, problem) in [
