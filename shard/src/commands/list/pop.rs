@@ -107,7 +107,7 @@ fn pop(
         true => None,
         false => Some(args.count()?),
     };
-    match (ctx.get_mut::<List>(key)?, count) {
+    match (ctx.get::<List>(key)?, count) {
         (None, None) => reply.null(),
         (None, Some(_)) => reply.null_array(),
         (Some(_), Some(0)) => reply.array(0),
@@ -151,7 +151,8 @@ pub(super) fn take_several(
     let count = count_max.min(list.len());
     reply.array(2);
     reply.bulk(key);
-    reply_with_some(list, end, count, reply);
+    reply_with_some(&list, end, count, reply);
+    drop(list);
     let name = if end == End::Left { b"LPOP" } else { b"RPOP" };
     let mut digits = itoa::Buffer::new();
     let pop = [name.as_slice(), key, digits.format(count).as_bytes()];
@@ -182,10 +183,12 @@ pub(super) fn remove_at(
     count: usize,
 ) -> Result<Written, CommandError> {
     let limit = ListLimit::from(ctx.options);
-    let Some(list) = ctx.get_mut::<List>(key)? else { return Ok(Written::unchanged()) };
-    list.remove(list.range_at(end, count));
+    let Some(mut list) = ctx.get_mut::<List>(key)? else { return Ok(Written::unchanged()) };
+    let range = list.range_at(end, count);
+    list.remove(range);
     list.settle(limit);
     let is_emptied = list.is_empty();
+    drop(list);
     ctx.changed(key, event(end));
     if is_emptied {
         ctx.remove_emptied(key);

@@ -103,20 +103,24 @@ impl<'a> Move<'a> {
     ) -> Result<Option<Written>, CommandError> {
         let Move { source, target, from, to } = self;
         let limit = ListLimit::from(ctx.options);
-        let Some(list) = ctx.get_mut::<List>(source)? else { return Ok(None) };
+        let Some(mut list) = ctx.get_mut::<List>(source)? else { return Ok(None) };
         let element = list.end(from).expect("a list that is stored has elements").to_vec();
         if source == target {
-            list.remove(list.range_at(from, 1));
+            let range = list.range_at(from, 1);
+            list.remove(range);
             list.prepare(1, element.len(), limit);
             list.push(to, &element);
             list.settle(limit);
-            ctx.changed(target, push_event(to));
+            drop(list);
+            ctx.also_changed(target, push_event(to));
             ctx.changed(source, pop::event(from));
         } else {
-            let list = ctx.get_or_create::<List>(target)?;
+            drop(list);
+            let mut list = ctx.get_or_create::<List>(target)?;
             list.prepare(1, element.len(), limit);
             list.push(to, &element);
-            ctx.changed(target, push_event(to));
+            drop(list);
+            ctx.also_changed(target, push_event(to));
             let _ = pop::remove_at(ctx, source, from, 1)?;
         }
         reply.bulk(&element);

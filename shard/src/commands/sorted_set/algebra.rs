@@ -106,7 +106,7 @@ fn local(
     let keys = args.argv();
     let inputs = input_keys(&mut args)?
         .filter_map(|index| keys.get(index))
-        .map(|key| Input::of(ctx.find(key)))
+        .map(|key| Input::of(ctx.find(key).map(|entry| entry.value)))
         .collect::<Result<Vec<_>, _>>()?;
     answer(&inputs, args, operation, outlet, reply)
 }
@@ -119,14 +119,14 @@ pub(super) fn input_piece(
 ) -> Result<Piece, CommandError> {
     let key = args.argv().get(key_index).ok_or(CommandError::Syntax)?;
     let entry = ctx.find(key);
-    Input::of(entry)?;
-    Ok(entry.map_or(Piece::Missing, |entry| Piece::Entry(Box::new(entry.clone()))))
+    Input::of(entry.map(|entry| entry.value))?;
+    Ok(entry.map_or(Piece::Missing, |entry| Piece::Entry(Box::new(entry.to_entry()))))
 }
 
 /// The inputs that have been copied.
 pub(super) fn inputs_of(pieces: &[Piece]) -> Result<Vec<Input<'_>>, CommandError> {
     let inputs = pieces.iter().map(|piece| match piece {
-        Piece::Entry(entry) => Input::of(Some(entry)),
+        Piece::Entry(entry) => Input::of(Some(entry.value.view())),
         Piece::Missing | Piece::Present => Ok(Input::Missing),
     });
     inputs.collect()

@@ -4,9 +4,8 @@
 
 use crate::args::Args;
 use crate::error::CommandError;
-use crate::keyspace::entry::Entry;
 use crate::types::sorted_set::SortedSet;
-use crate::value::Value;
+use crate::value::ValueRef;
 use ahash::RandomState;
 use protocol::number;
 use std::borrow::Cow;
@@ -98,14 +97,14 @@ pub(super) enum Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The input that `entry` is.
+    /// The input that `value` is.
     ///
     /// # Errors
     /// WRONGTYPE if it is neither a set nor a sorted set.
-    pub(super) fn of(entry: Option<&'a Entry>) -> Result<Self, CommandError> {
-        match entry.map(|entry| &entry.value) {
+    pub(super) fn of(value: Option<ValueRef<'a>>) -> Result<Self, CommandError> {
+        match value {
             None => Ok(Input::Missing),
-            Some(Value::SortedSet(set)) => Ok(Input::SortedSet(set)),
+            Some(ValueRef::SortedSet(set)) => Ok(Input::SortedSet(set)),
             Some(_) => Err(CommandError::WrongType),
         }
     }

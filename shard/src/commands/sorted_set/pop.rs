@@ -139,6 +139,7 @@ fn pop(
     };
     let count = count.min(set.len());
     reply.array(if is_nested { count } else { 2 * count });
+    drop(set);
     take(ctx, key, end, count, is_nested, reply)
 }
 
@@ -152,7 +153,7 @@ pub(super) fn take(
     is_nested: bool,
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
-    let Some(set) = ctx.get_mut::<SortedSet>(key)? else { return Ok(Written::unchanged()) };
+    let Some(mut set) = ctx.get_mut::<SortedSet>(key)? else { return Ok(Written::unchanged()) };
     let ranks = match end {
         End::Min => 0..count,
         End::Max => set.len() - count..set.len(),
@@ -170,6 +171,7 @@ pub(super) fn take(
     }
     set.remove_range(ranks);
     let is_emptied = set.is_empty();
+    drop(set);
     ctx.changed(key, if end == End::Min { Event::ZPOPMIN } else { Event::ZPOPMAX });
     if is_emptied {
         ctx.remove_emptied(key);
@@ -206,6 +208,7 @@ pub(super) fn take_several(
     reply.array(2);
     reply.bulk(key);
     reply.array(count);
+    drop(set);
     let mut digits = itoa::Buffer::new();
     let pop = [end.command(), key, digits.format(count).as_bytes()];
     let pop = pop.into_iter().collect::<ArgvBuf>();

@@ -128,7 +128,7 @@ fn combine(
     let database = ctx.keyspace.database(ctx.db_index);
     let inputs = keys
         .filter_map(|index| argv.get(index))
-        .map(|key| Input::of(database.find(key, ctx.now)))
+        .map(|key| Input::of(database.find(key, ctx.now).map(|entry| entry.value)))
         .collect::<Result<Vec<_>, _>>()?;
     let request = Request::parse(operation, Outlet::Store, inputs.len(), args)?;
     let limits = SortedSetLimits::from(ctx.options);
@@ -163,7 +163,7 @@ fn store(
         ctx.insert(target, Entry::new(result.into_value()));
         return Written::changed(event);
     }
-    if ctx.remove(target).is_none() {
+    if !ctx.remove(target) {
         return Written::unchanged();
     }
     Written::changed(Event::DEL)
@@ -229,7 +229,7 @@ fn plan_range(
     reply: &mut Writer<'_>,
 ) -> Result<Vec<KeyWrite>, CommandError> {
     let result = match pieces.pop() {
-        Some(Piece::Entry(entry)) => SortedSet::from_value(&entry.value)?.clone(),
+        Some(Piece::Entry(entry)) => entry.value.view().as_type::<SortedSet>()?.clone(),
         _ => SortedSet::default(),
     };
     Ok(stored(db, result, Event::ZRANGESTORE, reply))
