@@ -145,6 +145,10 @@ events! {
     ZREMRANGEBYLEX = SORTED_SET, "zremrangebylex";
     ZPOPMIN = SORTED_SET, "zpopmin";
     ZPOPMAX = SORTED_SET, "zpopmax";
+    ZUNIONSTORE = SORTED_SET, "zunionstore";
+    ZINTERSTORE = SORTED_SET, "zinterstore";
+    ZDIFFSTORE = SORTED_SET, "zdiffstore";
+    ZRANGESTORE = SORTED_SET, "zrangestore";
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";
