@@ -179,7 +179,8 @@ impl Several<'_> {
         let pieces = self.pieces().await?;
         let mut writer = Writer::new(reply, self.caller.resp);
         let now = self.core.now();
-        let writes = plan(now, self.db, Args::new(self.argv), pieces, &mut writer)?;
+        let options = self.core.shard().options().clone();
+        let writes = plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)?;
         let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for write in writes {
             let shard = router::shard_of(self.core, self.argv.get(write.key_index));

@@ -239,13 +239,19 @@ impl<'a> WriteContext<'a> {
     /// Tells all observers that `event` happened to `key`: keyspace events, holders of copies, waiting clients, change
     /// count.
     ///
-    /// Every change of a key comes through here (or [`Effects::expired`], or a flush or swap of its database).
+    /// Every change of a key comes through here (or [`WriteContext::touched`], or [`Effects::expired`], or a flush or
+    /// swap of its database).
     pub fn changed(&mut self, key: &[u8], event: Event) {
+        self.notify(key, event);
+        self.touched(key);
+    }
+
+    /// Tells observers that `key` changed, without an event: PFCOUNT stores what it has counted.
+    pub fn touched(&mut self, key: &[u8]) {
         if self.is_replaying {
             return;
         }
         self.effects.change_count += 1;
-        self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
         self.effects.touch(key, self.client.id);
         self.waiters.touch(self.db_index, key);
     }

@@ -125,6 +125,8 @@ events! {
     INCRBY = STRING, "incrby";
     DECRBY = STRING, "decrby";
     INCRBYFLOAT = STRING, "incrbyfloat";
+    SETBIT = STRING, "setbit";
+    PFADD = STRING, "pfadd";
     LPUSH = LIST, "lpush";
     RPUSH = LIST, "rpush";
     LPOP = LIST, "lpop";
@@ -145,6 +147,8 @@ events! {
     ZREMRANGEBYLEX = SORTED_SET, "zremrangebylex";
     ZPOPMIN = SORTED_SET, "zpopmin";
     ZPOPMAX = SORTED_SET, "zpopmax";
+    GEOSEARCHSTORE = SORTED_SET, "geosearchstore";
+    GEORADIUSSTORE = SORTED_SET, "georadiusstore";
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";

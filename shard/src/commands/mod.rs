@@ -3,8 +3,12 @@
 //! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
+pub mod bitmap;
+mod bytes;
 mod check;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 mod indices;
 pub mod key;
 pub mod list;
@@ -68,8 +72,14 @@ pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, Comman
 /// Computes the reply from the pieces of all keys, in the order of the keys.
 pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
-pub type PlanFn =
-    fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
+pub type PlanFn = fn(
+    &Options,
+    Now,
+    u16,
+    Args<'_>,
+    Vec<Piece>,
+    &mut Writer<'_>,
+) -> Result<Vec<KeyWrite>, CommandError>;
 /// Reads the timeout of a blocking command: milliseconds, 0 for ever.
 pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
 
@@ -193,6 +203,15 @@ pub const TABLES: &[&[Command]] = &[
     sorted_set::range::COMMANDS,
     sorted_set::remove_range::COMMANDS,
     sorted_set::pop::COMMANDS,
+    bitmap::bit::COMMANDS,
+    bitmap::count::COMMANDS,
+    bitmap::combine::COMMANDS,
+    bitmap::field::COMMANDS,
+    hyperloglog::count::COMMANDS,
+    hyperloglog::debug::COMMANDS,
+    geo::place::COMMANDS,
+    geo::search::COMMANDS,
+    geo::radius::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,

@@ -92,7 +92,14 @@ mod tests {
         let mut reply = Vec::new();
         let mut writer = Writer::new(&mut reply, Resp::V2);
         let result = pieces.into_iter().collect::<Result<Vec<_>, _>>().and_then(|pieces| {
-            plan(rigs[0].now, 0, Args::new(argv.as_argv()), pieces, &mut writer)
+            plan(
+                rigs[0].shard.options(),
+                rigs[0].now,
+                0,
+                Args::new(argv.as_argv()),
+                pieces,
+                &mut writer,
+            )
         });
         match result {
             Ok(writes) => {
