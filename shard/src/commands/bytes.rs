@@ -7,7 +7,7 @@ use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
 use crate::types::string::Str;
-use crate::value::{Typed, Value};
+use crate::value::Value;
 
 /// Hands the bytes of the string under `key` to `read`; `None` if there is no such key.
 ///
@@ -18,7 +18,7 @@ pub(super) fn read<T>(
     key: &[u8],
     read: impl FnOnce(&[u8]) -> T,
 ) -> Result<Option<T>, CommandError> {
-    Ok(ctx.get::<Str>(key)?.map(|string| string.with_bytes(read)))
+    Ok(ctx.get_string(key)?.map(|string| string.with_bytes(read)))
 }
 
 /// The same for a write that also looks at keys it leaves alone: counts a hit or a miss, as a read does.
@@ -57,7 +57,7 @@ pub(super) fn edit<T>(
     if is_new {
         found.store(raw(Vec::new()));
     }
-    let string = found.value_mut::<Str>()?.expect("it was there or has just been stored");
+    let mut string = found.value_mut::<Str>()?.expect("it was there or has just been stored");
     Ok(edit(Edited { bytes: string.make_raw(), is_new }))
 }
 
@@ -77,8 +77,8 @@ pub(super) fn piece(
 ) -> Result<Piece, CommandError> {
     let key = argv.get(key_index).expect("an index of a key");
     let Some(entry) = ctx.find(key) else { return Ok(Piece::Missing) };
-    Str::from_value(&entry.value)?;
-    Ok(Piece::Entry(Box::new(entry.clone())))
+    entry.value.as_type::<Str>()?;
+    Ok(Piece::Entry(Box::new(entry.to_entry())))
 }
 
 /// Hands the bytes of a piece to `read`; `None` if there is no such key.
@@ -90,7 +90,7 @@ pub(super) fn read_piece<T>(
     read: impl FnOnce(&[u8]) -> T,
 ) -> Result<Option<T>, CommandError> {
     match piece {
-        Piece::Entry(entry) => Ok(Some(Str::from_value(&entry.value)?.with_bytes(read))),
+        Piece::Entry(entry) => Ok(Some(entry.value.view().as_type::<Str>()?.with_bytes(read))),
         Piece::Missing | Piece::Present => Ok(None),
     }
 }

@@ -131,10 +131,7 @@ fn bitop(
         ctx.insert(target, bytes::raw(result));
         return Ok(Written::changed(Event::SET));
     }
-    Ok(match ctx.remove(target) {
-        Some(_) => Written::changed(Event::DEL),
-        None => Written::unchanged(),
-    })
+    Ok(if ctx.remove(target) { Written::changed(Event::DEL) } else { Written::unchanged() })
 }
 
 fn bitop_piece(

@@ -123,7 +123,7 @@ fn geoadd(
     let mut added = ArgvBuf::default();
     [b"ZADD", key].iter().for_each(|arg| added.push(arg));
     let (mut new_count, mut moved_count) = (0, 0);
-    let set = ctx.get_or_create::<SortedSet>(key)?;
+    let mut set = ctx.get_or_create::<SortedSet>(key)?;
     set.prepare(places.len(), limits);
     for (score, member) in places {
         match set.score(member) {

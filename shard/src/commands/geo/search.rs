@@ -129,7 +129,7 @@ pub(super) fn store(
     if !result.is_empty() {
         ctx.insert(key, Entry::new(result.into_value()));
         ctx.changed(key, stored_event(form));
-    } else if ctx.remove(key).is_some() {
+    } else if ctx.remove(key) {
         ctx.changed(key, Event::DEL);
     } else {
         return Ok(Written::unchanged());
@@ -174,7 +174,7 @@ pub(super) fn plan(
         Piece::Missing | Piece::Present => None,
     });
     let count = match &result {
-        Some(entry) => SortedSet::from_value(&entry.value)?.len(),
+        Some(entry) => entry.value.view().as_type::<SortedSet>()?.len(),
         None => 0,
     };
     reply.integer(count as i64);
