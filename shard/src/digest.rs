@@ -9,8 +9,8 @@
 //! database, behind a mix of the database's number. Parts of a database on several shards are joined by xor.
 
 use crate::keyspace::Database;
-use crate::keyspace::entry::Entry;
-use crate::value::{Kind, Value};
+use crate::keyspace::entry::EntryRef;
+use crate::value::{Kind, ValueRef};
 use protocol::number::format_f64_shortest;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
@@ -48,7 +48,7 @@ impl fmt::Display for Digest {
 
 /// The digest of an entry without its key (DEBUG DIGEST-VALUE). Cost: O(size).
 #[must_use]
-pub fn of_entry(entry: &Entry) -> Digest {
+pub fn of_entry(entry: &EntryRef<'_>) -> Digest {
     let mut digest = Digest::default();
     mix_entry(&mut digest, entry);
     digest
@@ -61,7 +61,7 @@ pub fn of_keys(database: &Database) -> Digest {
     for (key, entry) in database.iter() {
         let mut digest = Digest::default();
         digest.mix(key);
-        mix_entry(&mut digest, entry);
+        mix_entry(&mut digest, &entry);
         all.add(&digest.0);
     }
     all
@@ -80,17 +80,17 @@ pub fn of_databases(databases: impl IntoIterator<Item = Option<Digest>>) -> Dige
     all
 }
 
-fn mix_entry(digest: &mut Digest, entry: &Entry) {
+fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
     digest.mix(&type_number(entry.value.kind()).to_be_bytes());
-    match &entry.value {
-        Value::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
-        Value::List(list) => list.iter().for_each(|element| digest.mix(element)),
-        Value::SortedSet(set) => {
+    match entry.value {
+        ValueRef::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
+        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(element)),
+        ValueRef::SortedSet(set) => {
             for (member, score) in set.iter() {
                 add_pair(digest, member, format_f64_shortest(score).as_bytes());
             }
         }
-        Value::Hash(hash) => {
+        ValueRef::Hash(hash) => {
             hash.iter().for_each(|(field, value)| add_pair(digest, field, value));
         }
     }

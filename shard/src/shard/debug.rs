@@ -4,6 +4,7 @@ use super::Shard;
 use crate::call::Now;
 use crate::digest::{self, Digest};
 use crate::error::CommandError;
+use crate::keyspace::access::Access;
 use crate::keyspace::entry::Entry;
 use crate::types::{rdb, rebuild};
 use persistence::rdb::{Compression, RdbError, Reader, Writer};
@@ -21,7 +22,7 @@ impl Shard {
     #[must_use]
     pub fn digest_of_value(&self, now: Now, db: u16, key: &[u8]) -> Digest {
         let entry = self.keyspace.database(db).find(key, now);
-        entry.map(digest::of_entry).unwrap_or_default()
+        entry.as_ref().map(digest::of_entry).unwrap_or_default()
     }
 
     /// Makes every value anew from the RDB bytes it is written as, as if they had been saved and loaded. Clients that
@@ -50,12 +51,11 @@ impl Shard {
 
     fn reloaded(&self, entry: &Entry, now: Now) -> Result<Option<Entry>, RdbError> {
         let mut bytes = Vec::new();
-        rdb::save(&entry.value, &mut Writer::new(&mut bytes, Compression::Lzf));
-        let value_type = rdb::value_type(&entry.value);
+        rdb::save(entry.value.view(), &mut Writer::new(&mut bytes, Compression::Lzf));
+        let value_type = rdb::value_type(entry.value.view());
         let value = rdb::load(value_type, &mut Reader::new(&bytes), &self.options)?;
         let new = Entry::new(value).with_expiry(entry.expire_at_ms());
-        new.accessed().touch(now);
-        Ok(Some(new))
+        Ok(Some(new.with_access(Access::new(now))))
     }
 
     /// Makes every value anew from the commands that a journal written now would hold. Clients that wait, counters and
@@ -67,7 +67,10 @@ impl Shard {
         let mut result = Ok(());
         for (db, key, entry) in self.keyspace.drain().collect::<Vec<_>>() {
             let mut commands = Vec::new();
-            rebuild::commands(&key, &entry, &mut |command| commands.push(command));
+            let value = entry.value.view();
+            rebuild::commands(&key, value, entry.expire_at_ms(), &mut |command| {
+                commands.push(command);
+            });
             for command in commands {
                 result = result.and(self.replay(now, db, command.as_argv()));
             }

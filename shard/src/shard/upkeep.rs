@@ -2,7 +2,6 @@
 
 use super::Shard;
 use crate::call::Now;
-use crate::keyspace::entry::Entry;
 use crate::types::{rdb, rebuild};
 use persistence::rdb::Writer;
 
@@ -49,15 +48,16 @@ impl Shard {
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
         let (stats, effects, options) = (&self.stats, &mut self.effects, &self.options);
-        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, slot| {
+        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, key| {
             stats.expired.set(stats.expired.get() + 1);
-            effects.expired(options, db, &slot.key);
+            effects.expired(options, db, key);
         });
         self.expiry_cycle = cycle;
         is_unfinished
     }
 
-    /// Frees about `budget` entries of databases that were flushed; says whether some are left.
+    /// Frees about `budget` entries of databases that were flushed, or elements of large values that were removed; says
+    /// whether some may be left.
     pub fn free_cycle(&mut self, budget: usize) -> bool {
         self.keyspace.free(budget)
     }
@@ -98,8 +98,8 @@ impl Shard {
         if entry.is_expired(now) {
             return None;
         }
-        let mut len = size_of::<Entry>() + key.len();
-        rebuild::commands(key, entry, &mut |command| {
+        let mut len = 32 + key.len();
+        rebuild::commands(key, entry.value, entry.expire_at_ms(), &mut |command| {
             len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
         });
         Some(len)
@@ -111,15 +111,15 @@ impl Shard {
     pub fn debug_object(&self, now: Now, db: u16, key: &[u8]) -> Option<String> {
         let entry = self.keyspace.database(db).find_any(key)?;
         let mut bytes = Vec::new();
-        rdb::save(&entry.value, &mut Writer::new(&mut bytes, self.options.rdb_compression));
+        rdb::save(entry.value, &mut Writer::new(&mut bytes, self.options.rdb_compression));
         let len = bytes.len();
         Some(format!(
             "Value at:{:p} refcount:1 encoding:{} serializedlength:{len} lru:{} \
              lru_seconds_idle:{}",
-            &raw const entry.value,
+            std::ptr::from_ref(self),
             entry.value.encoding(),
-            entry.accessed().seconds() & 0x00FF_FFFF,
-            entry.accessed().idle_seconds(now),
+            entry.access().bits(),
+            entry.access().idle_seconds(now),
         ))
     }
 }
@@ -240,7 +240,8 @@ mod tests {
         rig.advance_ms(3_000);
         let text = rig.shard.debug_object(rig.now, 0, b"k").unwrap();
         assert!(text.starts_with("Value at:0x"), "{text}");
-        let rest = "refcount:1 encoding:listpack serializedlength:14 lru:5501184 lru_seconds_idle:3";
+        let rest =
+            "refcount:1 encoding:listpack serializedlength:14 lru:5501184 lru_seconds_idle:3";
         assert!(text.ends_with(rest), "{text}");
         assert_eq!(rig.run("OBJECT IDLETIME k"), ":3\r\n");
         assert_eq!(rig.shard.debug_object(rig.now, 0, b"none"), None);

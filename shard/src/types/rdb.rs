@@ -14,7 +14,7 @@ mod tests;
 
 use crate::options::Options;
 use crate::types::string::Str;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use persistence::rdb::listpack::Listpack;
 use persistence::rdb::payload::{self, Checksum};
 use persistence::rdb::ziplist;
@@ -33,7 +33,7 @@ pub enum RestoreError {
 
 /// The payload of DUMP for a value.
 #[must_use]
-pub fn dump(value: &Value, compression: Compression) -> Vec<u8> {
+pub fn dump(value: ValueRef<'_>, compression: Compression) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, compression);
     writer.value_type(value_type(value));
@@ -60,22 +60,22 @@ pub fn restore(
 
 /// The type that [`save`] writes a value as.
 #[must_use]
-pub fn value_type(value: &Value) -> ValueType {
+pub fn value_type(value: ValueRef<'_>) -> ValueType {
     match value {
-        Value::String(_) => ValueType::String,
-        Value::List(_) => ValueType::ListQuicklist2,
-        Value::SortedSet(set) => sorted_set::value_type(set),
-        Value::Hash(hash) => hash::value_type(hash),
+        ValueRef::String(_) => ValueType::String,
+        ValueRef::List(_) => ValueType::ListQuicklist2,
+        ValueRef::SortedSet(set) => sorted_set::value_type(set),
+        ValueRef::Hash(hash) => hash::value_type(hash),
     }
 }
 
 /// Writes a value, without its type. Cost: O(size).
-pub fn save(value: &Value, writer: &mut Writer<'_>) {
+pub fn save(value: ValueRef<'_>, writer: &mut Writer<'_>) {
     match value {
-        Value::String(string) => string.with_bytes(|bytes| writer.string(bytes)),
-        Value::List(list) => list::save(list, writer),
-        Value::SortedSet(set) => sorted_set::save(set, writer),
-        Value::Hash(hash) => hash::save(hash, writer),
+        ValueRef::String(string) => string.with_bytes(|bytes| writer.string(bytes)),
+        ValueRef::List(list) => list::save(list, writer),
+        ValueRef::SortedSet(set) => sorted_set::save(set, writer),
+        ValueRef::Hash(hash) => hash::save(hash, writer),
     }
 }
 

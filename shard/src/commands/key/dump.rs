@@ -10,6 +10,7 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
+use crate::keyspace::access::Access;
 use crate::keyspace::entry::Entry;
 use crate::types::rdb::{self, RestoreError};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
@@ -59,6 +60,9 @@ const _: () = check(COMMANDS);
 /// Where the time to live stands in a request.
 const TTL_INDEX: usize = 2;
 
+/// Longest idle time that is stored, half of what the clock of an entry can tell: 97 days.
+const IDLE_SECONDS_MAX: i64 = 1 << 23;
+
 /// Writes a value as RDB bytes. Reply: the payload, or null if there is no such key.
 fn dump(
     ctx: &ReadContext<'_>,
@@ -66,7 +70,7 @@ fn dump(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     match ctx.find(args.key()?) {
-        Some(entry) => reply.bulk(&rdb::dump(&entry.value, ctx.options.rdb_compression)),
+        Some(entry) => reply.bulk(&rdb::dump(entry.value, ctx.options.rdb_compression)),
         None => reply.null(),
     }
     Ok(())
@@ -146,7 +150,7 @@ fn restore(
     };
     let is_past = expire_at_ms.is_some_and(|at_ms| at_ms <= now.unix_ms()) && !ctx.is_replaying;
     let mut target = ctx.entry(key);
-    let is_deleted = target.remove().is_some();
+    let is_deleted = target.remove();
     reply.ok();
     if is_past {
         if !is_deleted {
@@ -155,11 +159,9 @@ fn restore(
         let del: ArgvBuf = [b"DEL".as_slice(), key].into_iter().collect();
         return Ok(Written::changed(Event::DEL).rewritten(del));
     }
-    target.store(Entry::new(value).with_expiry(expire_at_ms));
-    if let (Some(idle_seconds), Some(entry)) = (options.idle_seconds, target.get()) {
-        let idle_us = idle_seconds.saturating_mul(1_000_000);
-        entry.accessed().touch(Now { unix_us: now.unix_us.saturating_sub(idle_us) });
-    }
+    let idle_seconds = options.idle_seconds.unwrap_or_default().min(IDLE_SECONDS_MAX);
+    let used = Access::new(Now { unix_us: now.unix_us - idle_seconds * 1_000_000 });
+    target.store(Entry::new(value).with_expiry(expire_at_ms).with_access(used));
     let written = Written::changed(Event::RESTORE);
     match expire_at_ms.filter(|_| !options.is_absolute) {
         Some(at_ms) => {

@@ -205,15 +205,21 @@ mod tests {
             |texts: &[&[u8]]| Node::Packed(persistence::rdb::listpack::of(texts.iter().copied()));
         let usual = Options::default();
         let one = load_nodes(&[packed(&[b"a", b"b"])], &usual).unwrap();
-        assert_eq!(one.encoding(), "listpack");
+        assert_eq!(one.view().encoding(), "listpack");
         let two = load_nodes(&[packed(&[b"a"]), packed(&[b"b"])], &usual).unwrap();
-        assert_eq!(two.encoding(), "quicklist");
+        assert_eq!(two.view().encoding(), "quicklist");
         assert_eq!(one, two);
         let with_empty = load_nodes(&[packed(&[]), packed(&[b"a", b"b"])], &usual).unwrap();
-        assert_eq!(with_empty.encoding(), "listpack");
-        assert_eq!(load_nodes(&[Node::Plain(b"a")], &usual).unwrap().encoding(), "quicklist");
+        assert_eq!(with_empty.view().encoding(), "listpack");
+        assert_eq!(
+            load_nodes(&[Node::Plain(b"a")], &usual).unwrap().view().encoding(),
+            "quicklist"
+        );
         let narrow = Options { list_max_listpack_size: 1, ..Options::default() };
-        assert_eq!(load_nodes(&[packed(&[b"a", b"b"])], &narrow).unwrap().encoding(), "quicklist");
+        assert_eq!(
+            load_nodes(&[packed(&[b"a", b"b"])], &narrow).unwrap().view().encoding(),
+            "quicklist"
+        );
         assert!(load_nodes(&[packed(&[])], &usual).is_err());
         assert!(load_nodes(&[Node::Plain(b"")], &usual).is_err());
         assert!(load_nodes(&[], &usual).is_err());

@@ -8,6 +8,7 @@ use crate::value::{Typed, Value};
 use persistence::rdb::listpack::Builder;
 use persistence::rdb::{Element, RdbError, Reader, ValueType, Writer};
 use protocol::number::{self, double};
+use std::borrow::Cow;
 
 pub(super) fn value_type(set: &SortedSet) -> ValueType {
     if set.is_small() { ValueType::SortedSetListpack } else { ValueType::SortedSet }
@@ -47,14 +48,7 @@ pub(super) fn load(
         ValueType::SortedSetZiplist => for_each_in_ziplist(reader, |e| members.push(e, &place))?,
         _ => {
             members.limits = limits;
-            for _ in 0..reader.count()? {
-                let member = reader.string()?;
-                let score = match value_type {
-                    ValueType::SortedSetText => reader.double_text()?,
-                    _ => reader.double()?,
-                };
-                members.insert(&member, score, reader)?;
-            }
+            members.insert_all(value_type, reader)?;
         }
     }
     if members.member.is_some() {
@@ -87,6 +81,31 @@ impl Members {
         self.insert(&member, score, reader)
     }
 
+    /// Takes all members of a form that is not packed. Which form they get is settled before the first goes in: on a
+    /// way through the small one a negative zero would lose its sign.
+    fn insert_all(
+        &mut self,
+        value_type: ValueType,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), RdbError> {
+        let count = reader.count()?;
+        let mut few = Vec::new();
+        if count <= self.limits.entries_max {
+            for _ in 0..count {
+                few.push(read_member(value_type, reader)?);
+            }
+        }
+        let is_long = |(member, _): &(Cow<'_, [u8]>, f64)| member.len() > self.limits.value_len_max;
+        if count > self.limits.entries_max || few.iter().any(is_long) {
+            self.set.prepare(usize::MAX, self.limits);
+        }
+        for _ in few.len()..count {
+            let (member, score) = read_member(value_type, reader)?;
+            self.insert(&member, score, reader)?;
+        }
+        few.iter().try_for_each(|(member, score)| self.insert(member, *score, reader))
+    }
+
     fn insert(&mut self, member: &[u8], score: f64, reader: &Reader<'_>) -> Result<(), RdbError> {
         if score.is_nan() {
             return Err(reader.damaged("a score that is no number"));
@@ -97,4 +116,16 @@ impl Members {
         self.set.insert(member, score, self.limits);
         Ok(())
     }
+}
+
+fn read_member<'a>(
+    value_type: ValueType,
+    reader: &mut Reader<'a>,
+) -> Result<(Cow<'a, [u8]>, f64), RdbError> {
+    let member = reader.string()?;
+    let score = match value_type {
+        ValueType::SortedSetText => reader.double_text()?,
+        _ => reader.double()?,
+    };
+    Ok((member, score))
 }

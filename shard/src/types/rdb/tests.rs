@@ -8,7 +8,7 @@ use crate::types::sorted_set::{SortedSet, SortedSetLimits};
 use crate::value::Typed;
 
 fn round_trip(value: &Value, compression: Compression) -> Value {
-    let payload = dump(value, compression);
+    let payload = dump(value.view(), compression);
     restore(&payload, Checksum::Checked, &Options::default()).unwrap()
 }
 
@@ -16,8 +16,8 @@ fn check_round_trip(value: &Value) {
     for compression in [Compression::Lzf, Compression::Off] {
         let back = round_trip(value, compression);
         assert_eq!(back, *value);
-        assert_eq!(back.encoding(), value.encoding());
-        assert_eq!(value_type(&back), value_type(value));
+        assert_eq!(back.view().encoding(), value.view().encoding());
+        assert_eq!(value_type(back.view()), value_type(value.view()));
     }
 }
 
@@ -79,7 +79,7 @@ fn no_damage_panics_or_gives_a_value_that_cannot_be_dumped() {
     for _ in 0..400 {
         let count = 1 + rng.below(20);
         for value in values(&mut rng, count) {
-            let mut payload = dump(&value, Compression::Off);
+            let mut payload = dump(value.view(), Compression::Off);
             for _ in 0..=rng.below(3) {
                 let at = rng.below(payload.len() - 10);
                 payload[at] = rng.next_u64() as u8;
@@ -113,13 +113,13 @@ fn what_only_older_servers_write_is_read() {
 
     let ziplist = b"\x10\0\0\0\x0d\0\0\0\x02\0\0\x01a\x03\xf2\xff";
     let as_list = load_bytes(ValueType::ListZiplist, |writer| writer.string(ziplist)).unwrap();
-    assert_eq!(as_list.encoding(), "quicklist");
+    assert_eq!(as_list.view().encoding(), "quicklist");
     let as_node = load_bytes(ValueType::ListQuicklist, |writer| {
         writer.length(1);
         writer.string(ziplist);
     });
     let as_node = as_node.unwrap();
-    assert_eq!(as_node.encoding(), "listpack");
+    assert_eq!(as_node.view().encoding(), "listpack");
     assert_eq!(as_node, as_list);
     let Value::List(list) = as_node else { panic!("a list") };
     assert!(list.iter().eq([b"a".as_slice(), b"1"]));
@@ -187,10 +187,10 @@ fn packed_forms_stay_packed_unless_there_are_too_many_elements() {
     let pair: [&[u8]; 2] = [&long, b"1"];
     for value_type in [ValueType::HashListpack, ValueType::SortedSetListpack] {
         let value = load_bytes(value_type, |writer| writer.string(&listpack::of(pair))).unwrap();
-        assert_eq!(value.encoding(), "listpack", "{value_type:?}");
+        assert_eq!(value.view().encoding(), "listpack", "{value_type:?}");
         let texts: Vec<String> = (0..513).flat_map(|n| [format!("m{n}"), "1".into()]).collect();
         let many = listpack::of(texts.iter().map(String::as_bytes));
         let value = load_bytes(value_type, |writer| writer.string(&many)).unwrap();
-        assert_ne!(value.encoding(), "listpack", "{value_type:?}");
+        assert_ne!(value.view().encoding(), "listpack", "{value_type:?}");
     }
 }
