@@ -1,6 +1,7 @@
 //! The part of the settings that a shard needs.
 
 use ops::config::{KeyspaceEvents, Settings};
+use persistence::rdb::Compression;
 use shard::Options;
 use shard::event::EventClasses;
 
@@ -21,6 +22,10 @@ pub fn shard_options(settings: &Settings) -> Options {
         notify_keyspace_events: event_classes(settings.notify_keyspace_events),
         active_expire_effort: settings.active_expire_effort,
         is_journaling: settings.appendonly,
+        rdb_compression: match settings.rdbcompression {
+            true => Compression::Lzf,
+            false => Compression::Off,
+        },
         ..Options::default()
     }
 }

@@ -116,6 +116,7 @@ events! {
     COPY_TO = GENERIC, "copy_to";
     MOVE_FROM = GENERIC, "move_from";
     MOVE_TO = GENERIC, "move_to";
+    RESTORE = GENERIC, "restore";
     EXPIRED = EXPIRED, "expired";
     NEW = NEW, "new";
     KEY_MISS = KEY_MISS, "keymiss";

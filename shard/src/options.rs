@@ -2,6 +2,8 @@
 //! new copy when CONFIG SET changes one.
 
 use crate::event::EventClasses;
+use persistence::rdb::Compression;
+use persistence::rdb::payload::Checksum;
 
 /// Parameters of a shard, named like the redis.conf parameters they come from.
 #[derive(Clone, Debug)]
@@ -34,6 +36,10 @@ pub struct Options {
     pub is_active_expire_on: bool,
     /// Whether writes are turned into journal entries (an append-only file or a replica wants them).
     pub is_journaling: bool,
+    /// `rdbcompression`: whether DUMP compresses.
+    pub rdb_compression: Compression,
+    /// Whether RESTORE looks at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION switches that off).
+    pub payload_checksum: Checksum,
 }
 
 impl Default for Options {
@@ -53,6 +59,8 @@ impl Default for Options {
             active_expire_effort: 1,
             is_active_expire_on: true,
             is_journaling: false,
+            rdb_compression: Compression::Lzf,
+            payload_checksum: Checksum::Checked,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! [`Shard::expire_cycle`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
 
 mod blocking;
+mod debug;
 mod load;
 mod pieces;
 #[cfg(test)]

@@ -71,8 +71,11 @@ impl Core {
     pub fn take_over_settings(&self) {
         let settings = self.shared.config().settings().clone();
         let is_journaling = self.journal.borrow().is_some();
-        let options = shard::Options { is_journaling, ..shard_options(&settings) };
-        self.shard_mut().set_options(options);
+        let mut shard = self.shard_mut();
+        let payload_checksum = shard.options().payload_checksum; // set by DEBUG alone
+        let options = shard_options(&settings);
+        shard.set_options(shard::Options { is_journaling, payload_checksum, ..options });
+        drop(shard);
         self.spike_after_us.set(spike_after_us(&settings));
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();

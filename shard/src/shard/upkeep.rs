@@ -2,7 +2,8 @@
 
 use super::Shard;
 use crate::call::Now;
-use crate::types::rebuild;
+use crate::types::{rdb, rebuild};
+use persistence::rdb::Writer;
 
 /// Steps that `active-expire-effort` adds to a budget, in per cent per level above the first.
 const EFFORT_STEP_PERCENT: usize = 25;
@@ -105,14 +106,13 @@ impl Shard {
     }
 
     /// The line of DEBUG OBJECT about `key`; `None` if there is no such key. Expired keys are shown too, nothing counts
-    /// as a lookup. `serializedlength` is the length of the value's journal entries.
+    /// as a lookup. `serializedlength` is the length of the value as RDB writes it, without its type. Cost: O(size).
     #[must_use]
     pub fn debug_object(&self, now: Now, db: u16, key: &[u8]) -> Option<String> {
         let entry = self.keyspace.database(db).find_any(key)?;
-        let mut len = 0;
-        rebuild::commands(key, entry.value, entry.expire_at_ms(), &mut |command| {
-            len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
-        });
+        let mut bytes = Vec::new();
+        rdb::save(entry.value, &mut Writer::new(&mut bytes, self.options.rdb_compression));
+        let len = bytes.len();
         Some(format!(
             "Value at:{:p} refcount:1 encoding:{} serializedlength:{len} lru:{} \
              lru_seconds_idle:{}",
@@ -240,7 +240,8 @@ mod tests {
         rig.advance_ms(3_000);
         let text = rig.shard.debug_object(rig.now, 0, b"k").unwrap();
         assert!(text.starts_with("Value at:0x"), "{text}");
-        let rest = "refcount:1 encoding:listpack serializedlength:2 lru:5501184 lru_seconds_idle:3";
+        let rest =
+            "refcount:1 encoding:listpack serializedlength:14 lru:5501184 lru_seconds_idle:3";
         assert!(text.ends_with(rest), "{text}");
         assert_eq!(rig.run("OBJECT IDLETIME k"), ":3\r\n");
         assert_eq!(rig.shard.debug_object(rig.now, 0, b"none"), None);

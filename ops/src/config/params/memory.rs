@@ -122,7 +122,7 @@ pub(super) const ROWS: &[Parameter] = &[
     Parameter::choice("sanitize-dump-payload", SanitizeDumpPayload::CHOICES, "no")
         .store(|s, v| s.sanitize_dump_payload = SanitizeDumpPayload::from_code(v.code()))
         .docs("Whether RESTORE checks the whole payload.")
-        .no_effect("RESTORE is not built yet"),
+        .no_effect("RESTORE always checks all of it"),
     Parameter::flag("activedefrag", "no")
         .refused("Active defragmentation cannot be enabled: Rialto has none"),
     Parameter::integer("active-defrag-cycle-min", 1, 99, "1").no_effect(NO_DEFRAG),
