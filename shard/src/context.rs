@@ -7,6 +7,7 @@ use crate::call::{ClientFacts, Now};
 use crate::effects::Effects;
 use crate::error::CommandError;
 use crate::event::{Event, EventClasses};
+use crate::keyspace::access::Access;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::table::{KeyHash, Place};
 use crate::keyspace::{Database, Keyspace};
@@ -44,6 +45,8 @@ pub struct LookupStats {
     pub misses: Cell<u64>,
     /// Keys removed because their time had come (`expired_keys`).
     pub expired: Cell<u64>,
+    /// Keys removed because memory was full (`evicted_keys`).
+    pub evicted: Cell<u64>,
 }
 
 /// What read commands leave for the shard to do behind them.
@@ -78,9 +81,17 @@ impl<'a> ReadContext<'a> {
     pub fn find(&self, key: &[u8]) -> Option<&'a Entry> {
         let entry = self.peek(key)?;
         if !self.client.is_no_touch {
-            entry.accessed().touch(self.now);
+            self.mark_used(entry);
         }
         Some(entry)
+    }
+
+    /// Counts a use of an entry.
+    #[inline]
+    pub fn mark_used(&self, entry: &Entry) {
+        let access = entry.accessed().get();
+        let rule = self.options.use_rule;
+        entry.accessed().set(access.used(self.now, rule, &mut self.rng.borrow_mut()));
     }
 
     /// The entry of `key` for a command that asks about the key, not for its value (TYPE, TTL, OBJECT): counts a hit
@@ -303,7 +314,8 @@ impl<'a> WriteContext<'a> {
             return None;
         }
         if !self.client.is_no_touch {
-            entry.accessed().touch(self.now);
+            let access = entry.accessed().get();
+            entry.accessed().set(access.used(self.now, self.options.use_rule, self.rng));
         }
         Some(place)
     }
@@ -374,11 +386,14 @@ impl KeyEntry<'_, '_, '_> {
 
     /// Stores `entry` under the key, whatever was there, and returns that.
     pub fn store(&mut self, entry: Entry) -> Option<Entry> {
-        entry.accessed().touch(self.ctx.now);
+        let (now, rule) = (self.ctx.now, self.ctx.options.use_rule);
         let table = self.ctx.db().table_mut();
         if let Some(place) = self.place {
+            // A new value under an old key: it is the key that is used often, or not.
+            entry.accessed().set(table.slot(place).entry.accessed().get());
             return Some(table.replace(place, entry));
         }
+        entry.accessed().set(Access::new(now, rule));
         self.place = Some(table.insert_new(self.hash, self.key, entry));
         if !self.ctx.is_replaying {
             let enabled = self.ctx.options.notify_keyspace_events;

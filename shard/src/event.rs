@@ -117,6 +117,7 @@ events! {
     MOVE_FROM = GENERIC, "move_from";
     MOVE_TO = GENERIC, "move_to";
     EXPIRED = EXPIRED, "expired";
+    EVICTED = EVICTED, "evicted";
     NEW = NEW, "new";
     KEY_MISS = KEY_MISS, "keymiss";
     SET = STRING, "set";

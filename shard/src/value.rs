@@ -72,6 +72,15 @@ impl Value {
         }
     }
 
+    /// About the bytes it takes beside itself. Cost: O(1).
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Value::String(Str::Int(_)) => 0,
+            Value::String(string) => string.len(),
+            _ => 64,
+        }
+    }
+
     /// The type of this value.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -51,7 +51,7 @@ impl Entry {
         self.expire_at_ms < now.unix_ms() && self.expire_at_ms != NEVER
     }
 
-    /// When it was last used.
+    /// How it has been used.
     #[must_use]
     pub fn accessed(&self) -> &AccessClock {
         &self.accessed

@@ -1,13 +1,15 @@
 //! The keyspace: numbered databases, each a table of entries. Knows keys, values and expiry; knows no command.
 //!
-//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`].
+//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`], [`eviction`].
 
 pub mod access;
 pub mod entry;
+pub mod eviction;
 mod expiry;
 pub mod scan;
 pub(crate) mod table;
 
+pub(crate) use eviction::Eviction;
 pub(crate) use expiry::ExpiryCycle;
 
 use crate::call::Now;
@@ -67,6 +69,12 @@ impl Keyspace {
             self.discarded.push(old);
         }
         key_count
+    }
+
+    /// Bytes that keys, values and tables take. Cost: O(databases).
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.databases.iter().map(|database| database.table.data_bytes()).sum()
     }
 
     /// Exchanges the contents of two databases. Cost: O(1).

@@ -46,6 +46,13 @@ pub(crate) struct Slot {
     pub(crate) entry: Entry,
 }
 
+impl Slot {
+    /// About the bytes it takes.
+    fn size(&self) -> usize {
+        size_of::<Slot>() + self.key.len() + self.entry.value.size()
+    }
+}
+
 /// Where an entry lies; good until the next insertion or removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -123,6 +130,8 @@ pub(crate) struct Table {
     expiring_count: usize,
     /// Sum of all expiries, for their average.
     expiry_sum_ms: i128,
+    /// Bytes of all slots, as each was when it was put in.
+    data_bytes: usize,
     hasher: RandomState,
 }
 
@@ -136,6 +145,7 @@ impl Table {
             len: 0,
             expiring_count: 0,
             expiry_sum_ms: 0,
+            data_bytes: 0,
             hasher,
         }
     }
@@ -146,6 +156,11 @@ impl Table {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of all slots, as each was when it was put in.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.data_bytes
     }
 
     /// How many entries have an expiry.
@@ -213,6 +228,7 @@ impl Table {
         self.count_expiry(entry.expire_at_ms());
         let segment = self.segment_of(hash);
         let slot = Slot { key: key.into(), entry };
+        self.data_bytes += slot.size();
         let (segment_mut, hasher) = self.segment_and_hasher(segment);
         let bucket = segment_mut.insert(hash, slot, hasher);
         Place { segment, bucket }
@@ -225,7 +241,10 @@ impl Table {
         if old_expiry != new_expiry {
             self.move_expiry(place.segment, old_expiry, new_expiry);
         }
-        std::mem::replace(self.entry_mut(place), entry)
+        let size = self.slot(place).size();
+        let old = std::mem::replace(self.entry_mut(place), entry);
+        self.data_bytes = (self.data_bytes + self.slot(place).size()).saturating_sub(size);
+        old
     }
 
     /// Changes when the entry at `place` expires; the place stays good.
@@ -247,6 +266,7 @@ impl Table {
             segment.slots.shrink_to(capacity, |slot| hash_key(hasher, &slot.key).0);
         }
         self.len -= 1;
+        self.data_bytes = self.data_bytes.saturating_sub(slot.size());
         self.uncount_expiry(slot.entry.expire_at_ms());
         if self.is_sparse() {
             self.merge_last();
@@ -322,6 +342,7 @@ impl Table {
         segment.expiring_count -= due.len();
         self.len -= due.len();
         for slot in &due {
+            self.data_bytes = self.data_bytes.saturating_sub(slot.size());
             self.uncount_expiry(slot.entry.expire_at_ms());
         }
         while self.is_sparse() {

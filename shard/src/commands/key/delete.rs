@@ -111,7 +111,7 @@ fn touch(
 ) -> Result<(), CommandError> {
     let found = args.rest().filter_map(|key| ctx.peek(key));
     // Whoever says TOUCH means it: CLIENT NO-TOUCH makes no difference.
-    reply.integer(found.inspect(|entry| entry.accessed().touch(ctx.now)).count() as i64);
+    reply.integer(found.inspect(|entry| ctx.mark_used(entry)).count() as i64);
     Ok(())
 }
 
