@@ -47,6 +47,8 @@ pub struct LookupStats {
     pub expired: Cell<u64>,
     /// Keys removed because memory was full (`evicted_keys`).
     pub evicted: Cell<u64>,
+    /// Values freed behind the commands that removed them (`lazyfreed_objects`).
+    pub freed: Cell<u64>,
 }
 
 /// What read commands leave for the shard to do behind them.

@@ -74,6 +74,7 @@ impl Core {
         let options = shard::Options { is_journaling, ..shard_options(&settings) };
         self.shard_mut().set_options(options);
         self.spike_after_us.set(spike_after_us(&settings));
+        self.memory_limit.set(settings.maxmemory_bytes);
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();
     }
@@ -157,7 +158,10 @@ impl Core {
             Run::Write(_) => self.shared.log.is_none(),
             _ => false,
         };
-        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
+        if !is_fit
+            || self.is_over_memory()
+            || self.shared.tracking_count.load(Ordering::Acquire) > 0
+        {
             return None;
         }
         let mut lent = self.shared.leases.borrow(shard)?;
@@ -170,6 +174,9 @@ impl Core {
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
         let has_effects = !lent.effects_mut().is_empty();
+        if self.memory_limit.get() > 0 {
+            self.shared.memory.set_data(shard, lent.keyspace().data_bytes());
+        }
         drop(lent);
         if has_effects {
             // An expired key, a served client, a keyspace event: its own core sees to it.
@@ -291,6 +298,7 @@ impl Core {
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
             let us = match command.kind {
+                Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, &mut replies) => 0,
                 Kind::Shard(_) => self.run_here(command, db, argv, caller, &mut replies).1,
                 Kind::Server(_) => {
                     self.publish_here(command, argv, caller, &mut replies);

@@ -91,6 +91,12 @@ impl Keyspace {
         !self.discarded.is_empty()
     }
 
+    /// How many entries of flushed databases are not dropped yet.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.discarded.iter().map(Table::len).sum()
+    }
+
     /// Takes all entries out, database by database.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (u16, Box<[u8]>, Entry)> {
         let tables = self.databases.iter_mut().zip(0..).map(|(database, index)| {
@@ -133,6 +139,12 @@ impl Database {
     #[must_use]
     pub fn expiring_count(&self) -> usize {
         self.table.expiring_count()
+    }
+
+    /// Bytes of the table beside keys and values.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.table.table_bytes()
     }
 
     /// Average time to live of the keys with an expiry, in milliseconds; 0 if there are none.

@@ -163,6 +163,11 @@ impl Table {
         self.data_bytes
     }
 
+    /// Bytes of the segments themselves.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.segment_count * size_of::<Segment>()
+    }
+
     /// How many entries have an expiry.
     pub(crate) fn expiring_count(&self) -> usize {
         self.expiring_count
@@ -291,7 +296,10 @@ impl Table {
         while dropped_count <= budget {
             let Some(chunk) = self.chunks.last_mut() else { return false };
             match chunk.pop() {
-                Some(segment) => dropped_count += segment.slots.len() + 1,
+                Some(segment) => {
+                    self.len -= segment.slots.len();
+                    dropped_count += segment.slots.len() + 1;
+                }
                 None => drop(self.chunks.pop()),
             }
         }

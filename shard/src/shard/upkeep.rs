@@ -36,7 +36,7 @@ pub enum EvictionEnd {
 }
 
 /// Figures of one shard, as INFO adds them up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     /// `keyspace_hits`.
     pub hits: u64,
@@ -46,6 +46,12 @@ pub struct Stats {
     pub expired: u64,
     /// `evicted_keys`.
     pub evicted: u64,
+    /// Which part of the keys with an expiry had passed it when the last rounds of active expiry came by, 0 to 1.
+    pub stale_part: f64,
+    /// `lazyfreed_objects`.
+    pub freed: u64,
+    /// `lazyfree_pending_objects`.
+    pub pending_count: usize,
     /// `rdb_changes_since_last_save`: never reset here, the caller remembers what it was at the last save.
     pub change_count: u64,
     /// One for each database.
@@ -61,6 +67,8 @@ pub struct DatabaseStats {
     pub expires: usize,
     /// Their average time to live in milliseconds; 0 if there are none.
     pub average_ttl_ms: i64,
+    /// Bytes of the table beside keys and values.
+    pub table_bytes: usize,
 }
 
 impl Shard {
@@ -125,7 +133,14 @@ impl Shard {
 
     /// Frees about `budget` entries of databases that were flushed; says whether some are left.
     pub fn free_cycle(&mut self, budget: usize) -> bool {
-        self.keyspace.free(budget)
+        let before = self.keyspace.pending_count();
+        if before == 0 {
+            return false;
+        }
+        let has_more = self.keyspace.free(budget);
+        let freed_count = before - self.keyspace.pending_count();
+        self.stats.freed.set(self.stats.freed.get() + freed_count as u64);
+        has_more
     }
 
     /// Figures for INFO. Cost: O(databases).
@@ -135,12 +150,16 @@ impl Shard {
             keys: database.len(),
             expires: database.expiring_count(),
             average_ttl_ms: database.average_ttl_ms(now),
+            table_bytes: database.table_bytes(),
         });
         Stats {
             hits: self.stats.hits.get(),
             misses: self.stats.misses.get(),
             expired: self.stats.expired.get(),
             evicted: self.stats.evicted.get(),
+            stale_part: self.expiry_cycle.stale_part(),
+            freed: self.stats.freed.get(),
+            pending_count: self.keyspace.pending_count(),
             change_count: self.effects.change_count,
             databases: databases.collect(),
         }
