@@ -29,6 +29,8 @@ pub struct MemoryShares {
 #[repr(align(128))]
 struct Share {
     data: AtomicU64,
+    /// Bytes that are being freed.
+    discarded: AtomicU64,
     buffers: AtomicU64,
     journal: AtomicU64,
     /// Whether the policy lets none of its keys leave.
@@ -42,6 +44,8 @@ struct Share {
 pub struct MemoryUse {
     /// Keys, values, tables.
     pub data: u64,
+    /// Removed data that is being freed; it does not count against `maxmemory`.
+    pub discarded: u64,
     /// Buffers of clients, all of them.
     pub buffers: u64,
     /// Those of them that count against `maxmemory`.
@@ -54,13 +58,13 @@ impl MemoryUse {
     /// All of it.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.data + self.buffers + self.journal
+        self.data + self.discarded + self.buffers + self.journal
     }
 
-    /// Buffers that do not count against `maxmemory`.
+    /// What does not count against `maxmemory`.
     #[must_use]
     pub fn not_counted(&self) -> u64 {
-        self.buffers - self.buffers_counted
+        self.discarded + self.buffers - self.buffers_counted
     }
 
     /// What is compared with `maxmemory`.
@@ -86,6 +90,17 @@ impl MemoryShares {
     /// Publishes the data of core `core`'s shard: written by whoever holds the shard.
     pub fn set_data(&self, core: usize, bytes: usize) {
         self.cores[core].data.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Publishes a change of the data of core `core`'s shard, by who has borrowed the shard.
+    pub fn add_data(&self, core: usize, before: usize, after: usize) {
+        let change = (after as u64).wrapping_sub(before as u64);
+        self.cores[core].data.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// Publishes how much of what a core's shard has removed is not freed yet.
+    pub fn set_discarded(&self, core: usize, bytes: usize) {
+        self.cores[core].discarded.store(bytes as u64, Ordering::Relaxed);
     }
 
     /// Publishes the client buffers of a core.
@@ -139,6 +154,7 @@ impl MemoryShares {
         for share in &self.cores {
             let buffers = share.buffers.load(Ordering::Relaxed);
             sum.data += share.data.load(Ordering::Relaxed);
+            sum.discarded += share.discarded.load(Ordering::Relaxed);
             sum.buffers += buffers;
             sum.buffers_counted += buffers.saturating_sub(BUFFERS_FREE);
             sum.journal += share.journal.load(Ordering::Relaxed);

@@ -55,9 +55,10 @@ impl Core {
         limit > 0 && self.shared.memory.sum().counted() > limit
     }
 
-    /// Publishes the data of this core's shard.
-    pub(super) fn publish_data(&self) {
-        self.shared.memory.set_data(self.id, self.shard().keyspace().data_bytes());
+    /// Publishes the data of this core's shard. Cost: O(databases).
+    fn publish_data(&self) {
+        let data_bytes = self.shard().keyspace().data_bytes();
+        self.shared.memory.set_data(self.id, data_bytes + self.table_bytes.get());
     }
 
     /// Publishes what this core's connections hold. Cost: O(connections of this core).
@@ -72,8 +73,10 @@ impl Core {
 
     /// Publishes this core's shares, and writes them where Prometheus reads them.
     pub(super) fn publish_memory(&self) {
-        self.publish_data();
         let (memory, counters) = (&self.shared.memory, self.counters());
+        self.table_bytes.set(self.shard().keyspace().overhead_bytes());
+        self.publish_data();
+        memory.set_discarded(self.id, self.shard().keyspace().discarded_bytes());
         counters.memory_data.set(memory.data_of(self.id));
         counters.memory_buffers.set(memory.buffers_of(self.id));
         let unwritten_len = self.journal.borrow().as_ref().map_or(0, Journal::unwritten_len);

@@ -94,6 +94,8 @@ pub struct Core {
     spike_after_us: Cell<u64>,
     /// `maxmemory` in bytes; 0: no limit.
     memory_limit: Cell<u64>,
+    /// Bytes of its shard's tables beside keys and values, as of the last upkeep.
+    table_bytes: Cell<usize>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -143,6 +145,7 @@ impl Core {
             next_tending_us: Cell::new(0),
             spike_after_us,
             memory_limit,
+            table_bytes: Cell::new(0),
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })

@@ -169,13 +169,14 @@ impl Core {
             return None;
         }
         self.has_borrowed.set(true);
+        let data_before = lent.keyspace().data_bytes();
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
         let has_effects = !lent.effects_mut().is_empty();
         if self.memory_limit.get() > 0 {
-            self.shared.memory.set_data(shard, lent.keyspace().data_bytes());
+            self.shared.memory.add_data(shard, data_before, lent.keyspace().data_bytes());
         }
         drop(lent);
         if has_effects {

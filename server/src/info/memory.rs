@@ -158,7 +158,12 @@ mod tests {
     #[test]
     fn what_is_used_is_data_or_overhead() {
         let figures = Figures {
-            by_purpose: MemoryUse { data: 9_000, buffers: 700, buffers_counted: 0, journal: 300 },
+            by_purpose: MemoryUse {
+                data: 9_000,
+                buffers: 700,
+                journal: 300,
+                ..MemoryUse::default()
+            },
             peak: 20_000,
             startup: 1_000,
             tables: 2_000,

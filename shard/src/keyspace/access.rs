@@ -13,7 +13,6 @@
 
 use crate::call::Now;
 use crate::rng::Rng;
-use std::cell::Cell;
 
 /// The bits that are used.
 const MASK: u32 = 0x00FF_FFFF;
@@ -79,6 +78,7 @@ impl Access {
 
     /// The same after one more use.
     #[must_use]
+    #[inline]
     pub fn used(self, now: Now, rule: UseRule, rng: &mut Rng) -> Self {
         match rule {
             UseRule::Recency => Access(seconds(now) & MASK),
@@ -107,39 +107,6 @@ impl Access {
         let idle_minutes = minutes(now).wrapping_sub(self.0 >> 8) & MINUTES_MASK;
         let periods = idle_minutes / period;
         counter.saturating_sub(u8::try_from(periods).unwrap_or(u8::MAX))
-    }
-}
-
-/// The same in a cell: reads set it too, and they only borrow the entry.
-#[derive(Clone, Debug, Default)]
-pub struct AccessClock(Cell<Access>);
-
-impl AccessClock {
-    /// Of an entry with this history.
-    #[must_use]
-    pub fn of(access: Access) -> Self {
-        AccessClock(Cell::new(access))
-    }
-
-    /// How the entry has been used.
-    #[must_use]
-    pub fn get(&self) -> Access {
-        self.0.get()
-    }
-
-    /// Gives it another history.
-    pub fn set(&self, access: Access) {
-        // A hot key is read many times a second: leave its cache line clean then.
-        if self.0.get() != access {
-            self.0.set(access);
-        }
-    }
-}
-
-/// Two entries are equal whenever they were used.
-impl PartialEq for AccessClock {
-    fn eq(&self, _: &Self) -> bool {
-        true
     }
 }
 

@@ -4,25 +4,21 @@
 //!
 //! A policy gives every entry a *score*; the highest leaves first. Nobody sorts all keys: each choice looks at a few
 //! entries picked at random and keeps the best it has ever seen in a *pool*, so that what is chosen gets better with
-//! every choice (Redis 3.0 does the same). Other than in Redis a candidate is looked at again before it leaves: one that
-//! has been used meanwhile is let go, and entries are picked in runs that lie side by side, which costs one cache miss
-//! for several of them. docs/eviction.md has the hit ratios that come of it.
+//! every choice (Redis 3.0 does the same). Other than in Redis a candidate is looked at again before it leaves, and one
+//! that has been used meanwhile stays. docs/eviction.md has the hit ratios that come of it.
 //!
 //! Invariant: the pool is in ascending order of scores and has at most [`POOL_LEN`] candidates.
 
 use crate::call::Now;
 use crate::keyspace::access::UseRule;
-use crate::keyspace::entry::Entry;
-use crate::keyspace::table::KeyHash;
+use crate::keyspace::entry::EntryRef;
 use crate::keyspace::{Database, Keyspace};
 use crate::rng::Rng;
 
 /// Candidates that are kept from one choice to the next.
 const POOL_LEN: usize = 64;
-/// Entries of one run of a sample; runs begin at places of their own.
-const RUN_LEN: usize = 4;
-/// Places that are tried for a key with an expiry before the segments are walked in order.
-const PLACES_MAX: usize = 16;
+/// Keys that are looked at for each that `maxmemory-samples` asks for.
+const LOOKS_PER_SAMPLE: usize = 2;
 /// Segments that one choice walks at most.
 const WALK_MAX: usize = 1024;
 
@@ -82,15 +78,15 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    fn may_leave(&self, entry: &Entry) -> bool {
+    fn may_leave(&self, entry: &EntryRef<'_>) -> bool {
         self.among == Among::AllKeys || entry.expire_at_ms().is_some()
     }
 
-    fn score(&self, entry: &Entry, now: Now) -> u64 {
+    fn score(&self, entry: &EntryRef<'_>, now: Now) -> u64 {
         match self.order {
-            Order::LeastRecent => u64::from(entry.accessed().get().idle_seconds(now)),
+            Order::LeastRecent => u64::from(entry.access().idle_seconds(now)),
             Order::LeastFrequent => {
-                u64::from(u8::MAX - entry.accessed().get().frequency(now, self.use_rule))
+                u64::from(u8::MAX - entry.access().frequency(now, self.use_rule))
             }
             Order::SoonestExpiry => {
                 u64::MAX - entry.expire_at_ms().unwrap_or(0).max(0).cast_unsigned()
@@ -166,8 +162,8 @@ impl Eviction {
         while let Some(candidate) = self.pool.pop() {
             *steps += 1;
             let entry = keyspace.database(candidate.db).find_any(&candidate.key);
-            let is_still_as_good = |entry: &Entry| {
-                rules.may_leave(entry) && rules.score(entry, now) >= candidate.score
+            let is_still_as_good = |entry: EntryRef<'_>| {
+                rules.may_leave(&entry) && rules.score(&entry, now) >= candidate.score
             };
             if entry.is_some_and(is_still_as_good) {
                 return Choice::Key(candidate.db, candidate.key);
@@ -187,19 +183,16 @@ impl Eviction {
         steps: &mut usize,
     ) {
         let mut met_count = 0;
-        for _ in 0..rules.samples {
-            met_count += database.sample_run(rng, RUN_LEN, steps, |key, entry| {
-                let may_leave = rules.may_leave(entry);
-                if may_leave {
-                    self.offer(rules.score(entry, now), db, key);
-                }
-                may_leave
-            });
-        }
+        let is_expiring = rules.among == Among::Volatile;
+        database.sample_some(rules.samples * LOOKS_PER_SAMPLE, is_expiring, rng, |key, entry| {
+            met_count += 1;
+            self.offer(rules.score(&entry, now), db, key);
+        });
+        *steps += met_count;
         if met_count == 0 && self.pool.is_empty() {
             let mut walk = self.walk;
             database.walk_expiring(&mut walk, steps, |key, entry| {
-                self.offer(rules.score(entry, now), db, key);
+                self.offer(rules.score(&entry, now), db, key);
             });
             self.walk = walk;
         }
@@ -236,17 +229,12 @@ impl Eviction {
         let (database, db) = (&keyspace.databases()[index], index as u16);
         self.next_db = ((index + 1) % count) as u16;
         let mut chosen: Option<Box<[u8]>> = None;
-        for _ in 0..PLACES_MAX {
-            database.sample_run(rng, 1, steps, |key, entry| {
-                let may_leave = rules.may_leave(entry);
-                if may_leave {
-                    chosen = Some(key.into());
-                }
-                may_leave
-            });
-            if let Some(key) = chosen {
-                return Choice::Key(db, key);
-            }
+        database.sample_some(1, rules.among == Among::Volatile, rng, |key, _| {
+            chosen = Some(key.into());
+        });
+        *steps += 1;
+        if let Some(key) = chosen {
+            return Choice::Key(db, key);
         }
         let mut met_count = 0;
         database.walk_expiring(&mut self.walk, steps, |key, _| {
@@ -260,41 +248,13 @@ impl Eviction {
 }
 
 impl Database {
-    /// Hands entries that lie side by side in a segment chosen at random to `offer`, until it has taken `count` of them
-    /// or the segment ends; returns how many it took. `steps` is raised by the entries passed.
-    fn sample_run(
-        &self,
-        rng: &mut Rng,
-        count: usize,
-        steps: &mut usize,
-        mut offer: impl FnMut(&[u8], &Entry) -> bool,
-    ) -> usize {
-        let table = self.table();
-        let position = KeyHash::from_random(rng.next_u64()).position();
-        let slots = table.segment_slots(table.segment_at(position));
-        *steps += 1;
-        if slots.len() == 0 {
-            return 0;
-        }
-        let skipped_count = rng.below(slots.len());
-        let mut taken_count = 0;
-        for slot in slots.skip(skipped_count) {
-            *steps += 1;
-            taken_count += usize::from(offer(&slot.key, &slot.entry));
-            if taken_count == count {
-                break;
-            }
-        }
-        taken_count
-    }
-
     /// Walks on from segment `from` to the next one that has entries with an expiry, over [`WALK_MAX`] at most, and
     /// hands those to `found`.
     fn walk_expiring(
         &self,
         from: &mut usize,
         steps: &mut usize,
-        mut found: impl FnMut(&[u8], &Entry),
+        mut found: impl FnMut(&[u8], EntryRef<'_>),
     ) {
         let table = self.table();
         for _ in 0..WALK_MAX.min(table.segment_count()) {
@@ -304,10 +264,10 @@ impl Database {
             if table.soonest_ms(segment) == i64::MAX {
                 continue;
             }
-            let slots = table.segment_slots(segment);
-            *steps += slots.len();
-            for slot in slots.filter(|slot| slot.entry.expire_at_ms().is_some()) {
-                found(&slot.key, &slot.entry);
+            *steps += table.segment_len(segment);
+            let entries = table.segment_entries(segment);
+            for (key, entry) in entries.filter(|(_, entry)| entry.expire_at_ms().is_some()) {
+                found(key, entry);
             }
             return;
         }

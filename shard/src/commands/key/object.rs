@@ -7,9 +7,9 @@ use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::keyspace::entry::Entry;
-use crate::types::string::Str;
-use crate::value::Value;
+use crate::keyspace::entry::EntryRef;
+use crate::types::string::StrRef;
+use crate::value::ValueRef;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -110,7 +110,7 @@ fn object(
         reply.null();
         return Ok(());
     };
-    let access = entry.accessed().get();
+    let access = entry.access();
     let is_lfu = ctx.options.maxmemory_policy.is_lfu();
     match &*word {
         b"encoding" => reply.bulk(entry.value.encoding().as_bytes()),
@@ -118,16 +118,16 @@ fn object(
         b"idletime" => reply.integer(i64::from(access.idle_seconds(ctx.now))),
         b"freq" if !is_lfu => return Err(CommandError::text(NO_FREQUENCY)),
         b"freq" => reply.integer(i64::from(access.frequency(ctx.now, ctx.options.use_rule))),
-        b"refcount" => reply.integer(refcount(entry)),
+        b"refcount" => reply.integer(refcount(&entry)),
         _ => return Err(CommandError::Syntax),
     }
     Ok(())
 }
 
 /// Every value here has one owner; what Redis shares shows as it does there.
-fn refcount(entry: &Entry) -> i64 {
-    match &entry.value {
-        Value::String(Str::Int(0..SHARED_INTEGERS)) => REFCOUNT_SHARED,
+fn refcount(entry: &EntryRef<'_>) -> i64 {
+    match entry.value {
+        ValueRef::String(StrRef::Int(0..SHARED_INTEGERS)) => REFCOUNT_SHARED,
         _ => 1,
     }
 }

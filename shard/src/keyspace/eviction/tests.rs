@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keyspace::access::Access;
+use crate::keyspace::entry::Entry;
 use crate::types::string::Str;
 use crate::value::Value;
 use ahash::RandomState;
@@ -21,13 +22,14 @@ fn keyspace(count: u32, order: Order) -> Keyspace {
     for number in 0..count {
         let expire_at_ms = (number % 3 == 0).then_some(1_800_000_000_000 - i64::from(number));
         let entry = Entry::new(Value::String(Str::Int(1))).with_expiry(expire_at_ms);
-        entry.accessed().set(match order {
+        let access = match order {
             Order::LeastFrequent => {
                 Access::with_frequency(NOW, 255 - u8::try_from(number * 255 / count).unwrap())
             }
             _ => Access::with_idle(NOW, number),
-        });
-        keyspace.database_mut(1).insert(format!("k{number}").as_bytes(), entry);
+        };
+        let key = format!("k{number}");
+        keyspace.database_mut(1).insert(key.as_bytes(), entry.with_access(access));
     }
     keyspace
 }
@@ -49,7 +51,7 @@ fn evict(keyspace: &mut Keyspace, rules: &Rules, count: usize) -> Vec<u32> {
         match eviction.choose(keyspace, NOW, rules, &mut rng, &mut steps) {
             Choice::Key(db, key) => {
                 assert_eq!(db, 1);
-                assert!(keyspace.database_mut(db).remove(&key).is_some());
+                assert!(keyspace.database_mut(db).remove(&key));
                 gone.push(number_of(&key));
             }
             Choice::NotMet => {}
@@ -108,7 +110,7 @@ fn all_keys_can_leave() {
 
 #[test]
 fn a_candidate_that_is_used_meanwhile_stays() {
-    let keyspace = keyspace(2_000, Order::LeastRecent);
+    let mut keyspace = keyspace(2_000, Order::LeastRecent);
     let rules = rules(Among::AllKeys, Order::LeastRecent);
     let mut eviction = Eviction::default();
     let (mut rng, mut steps) = (Rng::new(1), 0);
@@ -116,8 +118,9 @@ fn a_candidate_that_is_used_meanwhile_stays() {
     let used: Vec<Box<[u8]>> = eviction.pool.iter().map(|c| c.key.clone()).collect();
     assert!(!used.is_empty());
     for key in &used {
-        let entry = keyspace.database(1).find_any(key).unwrap();
-        entry.accessed().set(Access::new(NOW, UseRule::Recency));
+        let place = keyspace.database(1).locate(key).unwrap();
+        let used = Access::new(NOW, UseRule::Recency);
+        keyspace.database_mut(1).table_mut().set_access(place, used);
     }
     for _ in 0..used.len() {
         if let Choice::Key(_, key) = eviction.choose(&keyspace, NOW, &rules, &mut rng, &mut steps) {
