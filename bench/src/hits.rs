@@ -1,7 +1,8 @@
 //! How well eviction chooses: the hit ratio of a cache under requests that follow the law of Zipf.
 //!
 //! A client asks for keys; what is missing it stores, as an application does that keeps a database's rows in a cache.
-//! `maxmemory` is set so that a tenth of the keys fit, by each server's own account, and the same requests go to each.
+//! `maxmemory` is set so that a tenth of the keys fit, whatever a key costs the server: what is compared is the choice of
+//! keys, not their size. The same requests go to each server.
 //! Hits are counted in the second half only, when the cache is full and has settled. Requests are paced: LRU clocks tick
 //! in seconds, and a trace that is over in two would say nothing of them.
 
@@ -16,6 +17,10 @@ use crate::server::{Binary, Log, Options, Server, TempDir};
 
 /// Requests sent at a time.
 const BATCH_LEN: usize = 50;
+/// How often the limit is corrected until a tenth of the keys fits.
+const LIMIT_TRIES: usize = 6;
+/// How long a server may take to know what it uses.
+const PUBLISHED_WITHIN: Duration = Duration::from_millis(300);
 
 /// One trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,20 +67,38 @@ pub fn measure(
     run(&mut pipe, trace).map_err(describe)
 }
 
-/// Finds out what a tenth of the keys takes, and sets that as the limit of the empty server.
+/// Finds the limit with which a tenth of the keys fits, and empties the server.
 fn prepare(pipe: &mut Pipe, policy: &str, trace: &Trace) -> io::Result<()> {
     let value = vec![b'v'; trace.value_len];
-    pipe.load(trace.key_count / 10, |bytes, number| {
-        encode(bytes, &[b"SET", &key(number), &value]);
-    })?;
+    let wanted = trace.key_count / 10;
+    let load = |pipe: &mut Pipe, count| {
+        pipe.load(count, |bytes, number| encode(bytes, &[b"SET", &key(number), &value]))
+    };
+    load(pipe, wanted)?;
     // Shards publish what they use ten times a second.
-    std::thread::sleep(Duration::from_millis(300));
-    let used = pipe.info("used_memory")? - pipe.info("mem_not_counted_for_evict")?;
-    pipe.call(&[b"FLUSHALL"])?;
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(PUBLISHED_WITHIN);
+    let mut limit = pipe.info("used_memory")? - pipe.info("mem_not_counted_for_evict")?;
     pipe.call(&[b"CONFIG", b"SET", b"maxmemory-policy", policy.as_bytes()])?;
-    pipe.call(&[b"CONFIG", b"SET", b"maxmemory", used.to_string().as_bytes()])?;
+    for _ in 0..LIMIT_TRIES {
+        pipe.call(&[b"CONFIG", b"SET", b"maxmemory", limit.to_string().as_bytes()])?;
+        load(pipe, trace.key_count)?;
+        let held = size(pipe)?;
+        // Some of what is used stands for no key: step half-way only.
+        let change = limit as f64 * (wanted as f64 / held as f64 - 1.0) * 0.7;
+        limit = (limit as f64 + change) as u64;
+    }
+    pipe.call(&[b"FLUSHALL"])?;
+    std::thread::sleep(PUBLISHED_WITHIN);
+    pipe.call(&[b"CONFIG", b"SET", b"maxmemory", limit.to_string().as_bytes()])?;
     Ok(())
+}
+
+/// How many keys there are.
+fn size(pipe: &mut Pipe) -> io::Result<usize> {
+    match pipe.call(&[b"DBSIZE"])? {
+        Reply::Integer(count) => Ok(usize::try_from(count).unwrap_or_default().max(1)),
+        other => Err(io::Error::other(format!("DBSIZE answered {other:?}"))),
+    }
 }
 
 fn run(pipe: &mut Pipe, trace: &Trace) -> io::Result<Hits> {
@@ -111,9 +134,7 @@ fn run(pipe: &mut Pipe, trace: &Trace) -> io::Result<Hits> {
             }
         }
     }
-    let Reply::Integer(held) = pipe.call(&[b"DBSIZE"])? else {
-        return Err(io::Error::other("DBSIZE answers no number"));
-    };
+    let held = size(pipe)?;
     Ok(Hits {
         ratio: hit_count as f64 / counted.max(1) as f64,
         held: held as f64 / trace.key_count as f64,

@@ -47,9 +47,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_micros(100);
 /// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
 /// per second.
-const UPKEEP_BUSY_US: i64 = 1_000;
-/// Entries looked at, and freed, each time: well under a millisecond.
-const EXPIRE_BUDGET: usize = 2_000;
+const UPKEEP_BUSY_US: i64 = 250;
+/// Entries looked at, and freed, each time: well under a millisecond, and a million a second.
+const EXPIRE_BUDGET: usize = 500;
 const FREE_BUDGET: usize = 2_000;
 /// Spare batches and exchanges a core keeps.
 const SPARE_COUNT_MAX: usize = 64;
