@@ -118,6 +118,7 @@ events! {
     MOVE_TO = GENERIC, "move_to";
     RESTORE = GENERIC, "restore";
     EXPIRED = EXPIRED, "expired";
+    EVICTED = EVICTED, "evicted";
     NEW = NEW, "new";
     KEY_MISS = KEY_MISS, "keymiss";
     SET = STRING, "set";
