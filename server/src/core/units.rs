@@ -9,7 +9,7 @@ use crate::connection::Watched;
 use crate::registry::{Kind, Registered};
 use protocol::reply::Writer;
 use shard::Outcome;
-use shard::commands::Run;
+use shard::commands::{Run, Transfer};
 use std::ops::Range;
 
 impl Core {
@@ -52,9 +52,9 @@ impl Core {
 
 /// Writes the reply of a blocking command that finds nothing where nobody may wait.
 pub(crate) fn write_empty(command: &Registered, writer: &mut Writer<'_>) {
-    if let Kind::Shard(command) = command.kind
-        && let Run::FirstOf { empty, .. } = command.run
-    {
-        empty(writer);
+    let Kind::Shard(command) = command.kind else { return };
+    match command.run {
+        Run::FirstOf { empty, .. } | Run::Transfer(Transfer { empty, .. }) => empty(writer),
+        _ => {}
     }
 }

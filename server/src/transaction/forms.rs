@@ -2,16 +2,16 @@
 
 use super::steps::{elements, in_order};
 use super::{Held, Ran, Several, outcome_of, reply_of};
-use crate::core;
-use crate::message::{Answer, Question};
+use crate::core::{self, Caller};
+use crate::message::{Answer, OwnedCall, Question};
 use crate::router;
 use crate::transaction::held::{Wanted, ask_all};
-use protocol::reply::Writer;
+use protocol::reply::{Writer, parse};
 use protocol::request::ArgvBuf;
-use shard::Outcome;
 use shard::args::Args;
 use shard::commands::key::scan;
-use shard::commands::{PlanFn, Run};
+use shard::commands::{Piece, PlanFn, Run, Transfer};
+use shard::{CommandError, Outcome};
 use std::collections::BTreeMap;
 
 impl Several<'_> {
@@ -20,6 +20,7 @@ impl Several<'_> {
         match self.command.run {
             Run::GatherWrite { plan, .. } => self.gather_write(plan, held.as_ref(), reply).await,
             Run::FirstOf { .. } => self.first_of(held, reply).await,
+            Run::Transfer(transfer) => self.transfer(transfer, held, reply).await,
             Run::Scan(_) => self.scan(held.as_ref(), reply).await,
             _ => unreachable!("every other form is done in one step"),
         }
@@ -54,9 +55,10 @@ impl Several<'_> {
             }
         };
         let now = self.core.now();
+        let options = self.core.shard().options().clone();
         let result = in_order(answers, orders).and_then(|pieces| {
             let mut writer = Writer::new(reply, self.caller.resp);
-            plan(now, self.db, Args::new(self.argv), pieces, &mut writer)
+            plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)
         });
         let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for write in result.as_ref().map_or(&[][..], Vec::as_slice) {
@@ -75,9 +77,10 @@ impl Several<'_> {
 
     /// Tries the keys in the order of the arguments.
     async fn first_of(&self, held: &mut Option<Held>, reply: &mut Vec<u8>) -> Ran {
-        let Run::FirstOf { timeout, empty, .. } = self.command.run else {
+        let Run::FirstOf { check, timeout, empty, .. } = self.command.run else {
             unreachable!("the form was matched")
         };
+        check(Args::new(self.argv))?;
         if let Some(timeout) = timeout {
             timeout(Args::new(self.argv))?;
         }
@@ -108,6 +111,97 @@ impl Several<'_> {
             locks.release(self.core);
         }
         Ok(outcome)
+    }
+
+    /// Moves an element from the first key to the second.
+    async fn transfer(
+        &self,
+        transfer: Transfer,
+        held: &mut Option<Held>,
+        reply: &mut Vec<u8>,
+    ) -> Ran {
+        let args = Args::new(self.argv);
+        let take = (transfer.take)(args)?;
+        if let Some(timeout) = transfer.timeout {
+            timeout(args)?;
+        }
+        let keys = self.keys();
+        let &[(_, source), (_, target)] = &keys[..] else {
+            unreachable!("an element goes from one key to another")
+        };
+        let is_around = held.is_some();
+        let (parts, orders) = self.pieces(&keys);
+        let (locks, answers) = match held.take() {
+            Some(around) => {
+                let answers = ask_all(self.core, parts, Some(&around)).await;
+                (around, answers)
+            }
+            None => {
+                let mut wanted = self.wanted(&keys);
+                for (shard, question) in parts {
+                    wanted.entry(shard).or_default().then = Some(question);
+                }
+                Held::acquire(self.core, wanted).await
+            }
+        };
+        let result = self.move_element(transfer, take, (source, target), answers, orders, &locks);
+        let result = result.await.map(|part| {
+            reply.extend_from_slice(&part);
+            outcome_of(&part)
+        });
+        let result = match result {
+            Ok(Outcome::Blocked) if transfer.timeout.is_none() => {
+                (transfer.empty)(&mut Writer::new(reply, self.caller.resp));
+                Ok(Outcome::Replied)
+            }
+            result => result,
+        };
+        // Who is to wait must be entered before anybody else may change one of the keys.
+        if is_around || matches!(result, Ok(Outcome::Blocked)) {
+            *held = Some(locks);
+        } else {
+            locks.release(self.core);
+        }
+        result
+    }
+
+    /// Takes the element out and puts it in, both keys being locked; the reply is empty if there is none.
+    async fn move_element(
+        &self,
+        transfer: Transfer,
+        take: ArgvBuf,
+        (source, target): (usize, usize),
+        answers: Vec<Answer>,
+        orders: Vec<Vec<usize>>,
+        locks: &Held,
+    ) -> Result<Vec<u8>, CommandError> {
+        let of_source = orders.iter().position(|orders| orders.contains(&0)).unwrap_or_default();
+        let mut pieces = Vec::with_capacity(2);
+        for answer in answers {
+            let Answer::Pieces(answered) = answer else { unreachable!("pieces were asked for") };
+            pieces.push(answered);
+        }
+        let piece_of_source = pieces.swap_remove(of_source)?;
+        if piece_of_source.first() == Some(&Piece::Missing) {
+            return Ok(Vec::new());
+        }
+        // An error of the target counts only if there is something to move.
+        let _ = pieces.pop().unwrap_or(Ok(Vec::new()))?;
+        let taken = self.run_at(source, take, locks).await;
+        let Some(element) = parse::bulk(&taken) else { return Ok(taken) };
+        let give = (transfer.give)(Args::new(self.argv), element)?;
+        let given = self.run_at(target, give, locks).await;
+        Ok(if parse::is_error(&given) { given } else { taken })
+    }
+
+    /// Runs another command at one shard, for the client of this one.
+    async fn run_at(&self, shard: usize, argv: ArgvBuf, locks: &Held) -> Vec<u8> {
+        let name = argv.as_argv().get(0).expect("a command has a name");
+        let command =
+            shard::commands::find(name).expect("commands are replaced by some that exist");
+        let Caller { resp, client } = self.caller;
+        let call = OwnedCall { command, argv, db: self.db, resp, client };
+        reply_of(self.core.start_ask(shard, locks.under(Question::Run(call))).await)
     }
 
     /// SCAN: shard after shard, the cursor says which. As on one shard, a step goes on until it has visited COUNT keys,

@@ -51,7 +51,7 @@ impl Several<'_> {
                 Some(Step { parts, finish: Finish::Pieces(finish, orders) })
             }
             Run::Read(_) | Run::Write(_) => Some(self.whole_at(first_shard)),
-            Run::GatherWrite { .. } | Run::FirstOf { .. } => None,
+            Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => None,
         }
     }
 
@@ -129,7 +129,7 @@ impl Several<'_> {
         let is_alone = self.core.shared.shard_count() == 1;
         match self.command.run {
             Run::Scan(_) => is_alone,
-            Run::GatherWrite { .. } | Run::FirstOf { .. } => {
+            Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => {
                 let keys = self.keys();
                 is_alone || keys.iter().all(|(_, shard)| *shard == keys[0].1)
             }

@@ -8,27 +8,44 @@
 
 use crate::call::Now;
 use crate::keyspace::Keyspace;
-use crate::keyspace::table::Slot;
 
 /// Where the cycle goes on.
 #[derive(Debug, Default)]
 pub(crate) struct ExpiryCycle {
     db: u16,
     segment: usize,
+    /// Keys with an expiry when the round began, and how many of them it has found due so far.
+    round_count: usize,
+    due_count: usize,
+    /// Running mean of the part that was due.
+    stale_part: f64,
 }
 
+/// What a round adds to the running mean.
+const ROUND_WEIGHT: f64 = 0.05;
+
 impl ExpiryCycle {
-    /// Takes out what is due, hands it on, and stops at the end of the round or after about `budget` steps (a segment
+    /// Which part of the keys with an expiry had passed it when the last rounds came by: 0 to 1.
+    pub(crate) fn stale_part(&self) -> f64 {
+        self.stale_part
+    }
+
+    /// Removes what is due, hands on each key, and stops at the end of the round or after about `budget` steps (a segment
     /// passed or an entry looked at). Says whether the round is unfinished.
     pub(crate) fn run(
         &mut self,
         keyspace: &mut Keyspace,
         now: Now,
         budget: usize,
-        mut taken: impl FnMut(u16, Slot),
+        mut taken: impl FnMut(u16, &[u8]),
     ) -> bool {
         let now_ms = now.unix_ms();
         let mut step_count = 0;
+        if (self.db, self.segment) == (0, 0) {
+            let databases = keyspace.databases().iter();
+            self.round_count = databases.map(|database| database.expiring_count()).sum();
+            self.due_count = 0;
+        }
         while usize::from(self.db) < keyspace.database_count() {
             let table = keyspace.database_mut(self.db).table_mut();
             while table.expiring_count() > 0 && self.segment < table.segment_count() {
@@ -37,10 +54,13 @@ impl ExpiryCycle {
                 }
                 step_count += 1;
                 if table.soonest_ms(self.segment) < now_ms {
-                    step_count += table.segment_slots(self.segment).len();
-                    for slot in table.take_due(self.segment, now_ms) {
-                        taken(self.db, slot);
-                    }
+                    step_count += table.segment_len(self.segment);
+                    let db = self.db;
+                    let due_count = &mut self.due_count;
+                    table.take_due(self.segment, now_ms, |key| {
+                        *due_count += 1;
+                        taken(db, key);
+                    });
                 }
                 self.segment += 1;
             }
@@ -48,6 +68,8 @@ impl ExpiryCycle {
             self.segment = 0;
         }
         self.db = 0;
+        let part = self.due_count.min(self.round_count) as f64 / self.round_count.max(1) as f64;
+        self.stale_part += ROUND_WEIGHT * (part - self.stale_part);
         false
     }
 }
@@ -78,9 +100,10 @@ mod tests {
         let mut keyspace = keyspace(10_000);
         let mut cycle = ExpiryCycle::default();
         let mut taken_count = 0;
-        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |db, slot| {
+        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |db, key| {
             assert_eq!(db, 1);
-            assert!(slot.entry.expire_at_ms().unwrap() <= 4_999);
+            let number: i64 = str::from_utf8(&key[1..]).unwrap().parse().unwrap();
+            assert!(number <= 4_999, "it expires at that millisecond");
             taken_count += 1;
         });
         // Segments that merge meanwhile may carry a few entries to where the round has been.

@@ -5,12 +5,11 @@
 //! Large form: one allocation per pair, found through a table (`hashtable`). A hash never goes back to the small form.
 //! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
 
-use crate::error::CommandError;
+use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::request::ArgvBuf;
 
 /// How large the small form may get.
@@ -40,7 +39,32 @@ pub struct Hash {
 #[derive(Clone, Debug)]
 enum Form {
     Small(Packed),
-    Large(DenseTable<Pair>),
+    Large(Large),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Large {
+    pairs: DenseTable<Pair>,
+    /// Bytes of heap of all pairs.
+    pair_bytes: usize,
+}
+
+impl Large {
+    fn push(&mut self, pair: Pair) {
+        self.pair_bytes += pair.heap_size();
+        self.pairs.push(pair);
+    }
+
+    fn set_value(&mut self, index: usize, value: &[u8]) {
+        let pair = self.pairs.entry_mut(index);
+        self.pair_bytes -= pair.heap_size();
+        pair.set_value(value);
+        self.pair_bytes += pair.heap_size();
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.pair_bytes -= self.pairs.swap_remove(index).heap_size();
+    }
 }
 
 /// A field and its value, one behind the other in one allocation.
@@ -62,6 +86,10 @@ impl Pair {
 
     fn value(&self) -> &[u8] {
         &self.bytes[self.field_len as usize..]
+    }
+
+    fn heap_size(&self) -> usize {
+        block_size(self.bytes.len())
     }
 
     fn set_value(&mut self, value: &[u8]) {
@@ -91,7 +119,7 @@ impl Hash {
     pub fn len(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.len() / 2,
-            Form::Large(table) => table.len(),
+            Form::Large(large) => large.pairs.len(),
         }
     }
 
@@ -110,15 +138,12 @@ impl Hash {
         }
     }
 
-    /// Bytes of heap this holds. Cost: O(n) in the large form.
+    /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(table) => {
-                let pairs = table.entries().iter().map(|pair| pair.bytes.len());
-                table.heap_size() + pairs.sum::<usize>()
-            }
+            Form::Large(large) => large.pairs.heap_size() + large.pair_bytes,
         }
     }
 
@@ -127,7 +152,9 @@ impl Hash {
     pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
         match &self.form {
             Form::Small(packed) => find(packed, field).map(|spot| packed.get(packed.after(spot))),
-            Form::Large(table) => table.find(field).map(|index| table.entries()[index].value()),
+            Form::Large(Large { pairs, .. }) => {
+                pairs.find(field).map(|index| pairs.entries()[index].value())
+            }
         }
     }
 
@@ -135,7 +162,7 @@ impl Hash {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         match &self.form {
             Form::Small(packed) => pairs(packed.iter(), &[]),
-            Form::Large(table) => pairs(packed::Iter::default(), table.entries()),
+            Form::Large(large) => pairs(packed::Iter::default(), large.pairs.entries()),
         }
     }
 
@@ -147,8 +174,8 @@ impl Hash {
                 let spot = packed.spot(2 * index).expect("an index below len");
                 (packed.get(spot), packed.get(packed.after(spot)))
             }
-            Form::Large(table) => {
-                let pair = &table.entries()[index];
+            Form::Large(large) => {
+                let pair = &large.pairs.entries()[index];
                 (pair.field(), pair.value())
             }
         }
@@ -171,8 +198,8 @@ impl Hash {
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &[u8])>) {
         match &self.form {
             Form::Small(packed) => (0, pairs(packed.iter(), &[])),
-            Form::Large(table) => {
-                let (cursor, entries) = table.scan(cursor, count);
+            Form::Large(large) => {
+                let (cursor, entries) = large.pairs.scan(cursor, count);
                 (cursor, pairs(packed::Iter::default(), entries))
             }
         }
@@ -206,11 +233,11 @@ impl Hash {
                 }
                 true
             }
-            Form::Large(table) => {
-                let found = table.find(field);
+            Form::Large(large) => {
+                let found = large.pairs.find(field);
                 match found {
-                    Some(index) => table.entry_mut(index).set_value(value),
-                    None => table.push(Pair::new(field, value)),
+                    Some(index) => large.set_value(index, value),
+                    None => large.push(Pair::new(field, value)),
                 }
                 found.is_none()
             }
@@ -227,12 +254,24 @@ impl Hash {
                 }
                 found.is_some()
             }
-            Form::Large(table) => {
-                let found = table.find(field);
+            Form::Large(large) => {
+                let found = large.pairs.find(field);
                 if let Some(index) = found {
-                    table.swap_remove(index);
+                    large.remove(index);
                 }
                 found.is_some()
+            }
+        }
+    }
+
+    /// Drops about `budget` fields of a hash that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match &mut self.form {
+            Form::Small(_) => false,
+            Form::Large(large) => {
+                let len = large.pairs.len();
+                (len.saturating_sub(budget)..len).rev().for_each(|index| large.remove(index));
+                !large.pairs.is_empty()
             }
         }
     }
@@ -249,9 +288,10 @@ impl Hash {
     /// Goes over to the large form, with room for `extra` fields more.
     fn enlarge(&mut self, extra: usize) {
         if let Form::Small(_) = self.form {
-            let mut table = DenseTable::with_capacity(self.len() + extra);
-            self.iter().for_each(|(field, value)| table.push(Pair::new(field, value)));
-            self.form = Form::Large(table);
+            let pairs = DenseTable::with_capacity(self.len() + extra);
+            let mut large = Large { pairs, pair_bytes: 0 };
+            self.iter().for_each(|(field, value)| large.push(Pair::new(field, value)));
+            self.form = Form::Large(large);
         }
     }
 }
@@ -269,26 +309,6 @@ fn pairs<'a>(
 fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
     let mut fields = packed.spots().step_by(2);
     fields.find(|(_, text)| *text == field).map(|(spot, _)| spot)
-}
-
-impl Typed for Hash {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::Hash(hash) => Ok(hash),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::Hash(hash) => Ok(hash),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Hash(Box::new(self))
-    }
 }
 
 /// The same fields with the same values, in whatever order and form.

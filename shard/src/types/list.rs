@@ -6,11 +6,9 @@
 //! the threshold (`list-max-listpack-size`) is about that size. A large list goes back to the small form when it has
 //! shrunk to half the threshold. Source: sizes, thresholds and names as in Redis 7.2.
 
-use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::packed::Packed;
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::number;
 use protocol::request::ArgvBuf;
 use std::collections::VecDeque;
@@ -30,6 +28,27 @@ pub enum End {
     Left,
     /// The last element: `RIGHT`.
     Right,
+}
+
+impl End {
+    /// Reads `LEFT` or `RIGHT`, in any case.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Option<End> {
+        match word {
+            _ if word.eq_ignore_ascii_case(b"LEFT") => Some(End::Left),
+            _ if word.eq_ignore_ascii_case(b"RIGHT") => Some(End::Right),
+            _ => None,
+        }
+    }
+
+    /// The word that [`End::parse`] reads.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Left => "LEFT",
+            End::Right => "RIGHT",
+        }
+    }
 }
 
 /// How large the small form may get.
@@ -130,6 +149,12 @@ impl List {
             Form::Small(packed) => packed.spot(index).map(|spot| packed.get(spot)),
             Form::Large(deque) => deque.get(index).map(|element| &**element),
         }
+    }
+
+    /// The element at one end.
+    #[must_use]
+    pub fn end(&self, end: End) -> Option<&[u8]> {
+        self.range(self.range_at(end, 1)).next()
     }
 
     /// All elements in order, from either end.
@@ -261,6 +286,13 @@ impl List {
         removed_count
     }
 
+    /// Drops about `budget` elements of a list that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        let len = self.len();
+        self.remove(len.saturating_sub(budget)..len);
+        !self.is_empty()
+    }
+
     /// Hands out commands that make this list under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"RPUSH", key], emit);
@@ -309,26 +341,6 @@ fn packed_size(element: &[u8]) -> usize {
         _ => 5,
     };
     size + size_len
-}
-
-impl Typed for List {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::List(list) => Ok(list),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::List(list) => Ok(list),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::List(Box::new(self))
-    }
 }
 
 /// The same elements in the same order, in whatever form.

@@ -8,13 +8,11 @@
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
 
-use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::number;
 use protocol::request::ArgvBuf;
 use std::ops::Range;
@@ -88,6 +86,22 @@ impl Default for SortedSet {
 }
 
 impl SortedSet {
+    /// A sorted set of `members`, which are in order: by score, and among equal scores by bytes.
+    #[must_use]
+    pub fn from_sorted(members: &[(f64, &[u8])], limits: SortedSetLimits) -> Self {
+        let len_max = members.iter().map(|(_, member)| member.len()).max().unwrap_or(0);
+        let form = if members.len() <= limits.entries_max && len_max <= limits.value_len_max {
+            let mut packed = Packed::default();
+            for (score, member) in members {
+                packed.insert(packed.end(), &[&(score + 0.0).to_le_bytes(), member]);
+            }
+            Form::Small(packed)
+        } else {
+            Form::Large(Large::from_sorted(members.iter().copied()))
+        };
+        SortedSet { form }
+    }
+
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -184,6 +198,23 @@ impl SortedSet {
         self.range(0..self.len())
     }
 
+    /// The members at `indices`, each below the length; which member has which index changes with every write. Cost:
+    /// O(1) for each in the large form.
+    #[must_use]
+    pub fn pick(&self, indices: &[usize]) -> Vec<(&[u8], f64)> {
+        match &self.form {
+            Form::Small(packed) => {
+                let members = packed.iter().map(split).collect::<Vec<_>>();
+                let pick = |&index: &usize| members[index];
+                indices.iter().map(pick).map(|(score, member)| (member, score)).collect()
+            }
+            Form::Large(large) => {
+                let pick = |&index: &usize| &large.members.entries()[index];
+                indices.iter().map(pick).map(|scored| (&*scored.member, scored.score)).collect()
+            }
+        }
+    }
+
     /// About `count` members from `cursor` on, with their scores, and where to go on; 0 begins, and 0 says it is over.
     /// The small form gives everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], f64)>) {
@@ -261,6 +292,13 @@ impl SortedSet {
         }
     }
 
+    /// Drops about `budget` members of a set that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        let len = self.len();
+        self.remove_range(len.saturating_sub(budget)..len);
+        !self.is_empty()
+    }
+
     /// Hands out commands that make this sorted set under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"ZADD", key], emit);
@@ -272,12 +310,7 @@ impl SortedSet {
 
     fn enlarge(&mut self) {
         if let Form::Small(packed) = &self.form {
-            let mut large = Large::default();
-            for (rank, (score, member)) in packed.iter().map(split).enumerate() {
-                large.members.push(Scored { member: member.into(), score });
-                large.order.insert(rank, Place::new(score, rank));
-            }
-            self.form = Form::Large(large);
+            self.form = Form::Large(Large::from_sorted(packed.iter().map(split)));
         }
     }
 
@@ -302,6 +335,15 @@ impl SortedSet {
 }
 
 impl Large {
+    fn from_sorted<'a>(members: impl Iterator<Item = (f64, &'a [u8])>) -> Self {
+        let mut large = Large::default();
+        for (rank, (score, member)) in members.enumerate() {
+            large.members.push(Scored { member: member.into(), score });
+            large.order.insert(rank, Place::new(score, rank));
+        }
+        large
+    }
+
     /// How many members stand before this pair.
     fn rank(&self, score: f64, member: &[u8]) -> usize {
         let entries = self.members.entries();
@@ -374,7 +416,16 @@ impl<'a> Iterator for Members<'a> {
             Walk::Large(members, places) => places.next().map(|place| pair(members, place)),
         }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Walk::Small(entries) => entries.size_hint(),
+            Walk::Large(_, places) => places.size_hint(),
+        }
+    }
 }
+
+impl ExactSizeIterator for Members<'_> {}
 
 impl DoubleEndedIterator for Members<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
@@ -389,26 +440,6 @@ impl DoubleEndedIterator for Members<'_> {
 
 fn pair(members: &DenseTable<Scored>, place: Place) -> (&[u8], f64) {
     (&members.entries()[place.index as usize].member, place.score)
-}
-
-impl Typed for SortedSet {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::SortedSet(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::SortedSet(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::SortedSet(Box::new(self))
-    }
 }
 
 /// The same members with the same scores, in whatever form.

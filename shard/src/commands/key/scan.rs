@@ -14,7 +14,7 @@ use crate::commands::scan_args::{parse_cursor, reply_with};
 use crate::commands::{Body, Command, Merge, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::keyspace::entry::Entry;
+use crate::keyspace::entry::EntryRef;
 use crate::keyspace::scan::CURSOR_BITS;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group};
 use protocol::glob;
@@ -153,7 +153,7 @@ impl<'a> ScanOptions<'a> {
         Ok(options)
     }
 
-    fn wants(&self, key: &[u8], entry: &Entry) -> bool {
+    fn wants(&self, key: &[u8], entry: &EntryRef<'_>) -> bool {
         let kind = entry.value.kind().name().as_bytes();
         self.pattern.is_none_or(|pattern| glob::matches(pattern, key, false))
             && self.kind.is_none_or(|wanted| wanted.eq_ignore_ascii_case(kind))
@@ -170,7 +170,7 @@ fn scan(
     let options = ScanOptions::parse(args)?;
     let mut keys: Vec<&[u8]> = Vec::new();
     let next_cursor = ctx.db.scan(cursor, options.count, |key, entry| {
-        if options.wants(key, entry) && ctx.live(ctx.db_index, key, Some(entry)).is_some() {
+        if options.wants(key, &entry) && ctx.live(ctx.db_index, key, Some(entry)).is_some() {
             keys.push(key);
         }
     });
