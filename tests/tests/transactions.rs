@@ -177,7 +177,8 @@ fn pipelined_transactions_answer_in_order() {
         let mut client = server.client();
         let transaction = |number: usize| {
             let key = format!("{{{}}}", number % 7);
-            let other = if number % 3 == 0 { "elsewhere".to_owned() } else { format!("{key}b") };
+            let other =
+                if number.is_multiple_of(3) { "elsewhere".to_owned() } else { format!("{key}b") };
             let set = format!("SET {key}a {number}");
             [
                 "MULTI".to_owned(),
