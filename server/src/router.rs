@@ -6,7 +6,8 @@ use crate::registry::{Kind, Registered};
 use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
-use shard::commands::Run;
+use shard::args::Args;
+use shard::commands::{Command, Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -43,9 +44,14 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
-        Run::Split { .. } | Run::Gather { .. } | Run::GatherWrite { .. } | Run::FirstOf { .. } => {
-            shard_of_all(core, command, argv)
+        Run::Steps(steps) if matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)) => {
+            Route::Several
         }
+        Run::Split { .. }
+        | Run::Gather { .. }
+        | Run::GatherWrite { .. }
+        | Run::Steps(_)
+        | Run::FirstOf { .. } => shard_of_all(core, command, argv),
     }
 }
 
@@ -62,6 +68,11 @@ pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usi
     key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
+    if let Kind::Shard(&Command { run: Run::Steps(steps), .. }) = command.kind
+        && let Reach::And(index) | Reach::Anywhere(Some(index)) = (steps.reach)(Args::new(argv))
+    {
+        keys.push((index, shard_of(core, argv.get(index))));
+    }
     keys
 }
 

@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 use crate::types::string::Str;
 
@@ -13,6 +14,8 @@ pub enum Value {
     String(Str),
     /// Elements in order.
     List(Box<List>),
+    /// Members without order.
+    Set(Box<Set>),
     /// Members by score.
     SortedSet(Box<SortedSet>),
     /// Fields with values.
@@ -58,6 +61,7 @@ impl Value {
         match self {
             Value::String(string) => string.encoding(),
             Value::List(list) => list.encoding(),
+            Value::Set(set) => set.encoding(),
             Value::SortedSet(set) => set.encoding(),
             Value::Hash(hash) => hash.encoding(),
         }
@@ -78,6 +82,7 @@ impl Value {
         match self {
             Value::String(_) => Kind::String,
             Value::List(_) => Kind::List,
+            Value::Set(_) => Kind::Set,
             Value::SortedSet(_) => Kind::SortedSet,
             Value::Hash(_) => Kind::Hash,
         }

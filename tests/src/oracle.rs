@@ -53,6 +53,37 @@ pub const RULES: &[Rule] = &[
         reason: "keys come in the order of the hash table",
     },
     Rule { command: &["randomkey"], compare: Compare::Shape, reason: "any key will do" },
+    Rule {
+        command: &["smembers"],
+        compare: Compare::Unordered,
+        reason: "members come in the order of the hash table",
+    },
+    Rule {
+        command: &["sinter"],
+        compare: Compare::Unordered,
+        reason: "members come in the order of the hash table",
+    },
+    Rule {
+        command: &["sunion"],
+        compare: Compare::Unordered,
+        reason: "members come in the order of the hash table",
+    },
+    Rule {
+        command: &["sdiff"],
+        compare: Compare::Unordered,
+        reason: "members come in the order of the hash table",
+    },
+    Rule {
+        command: &["sscan"],
+        compare: Compare::UnorderedPage,
+        reason: "members come in the order of the hash table",
+    },
+    Rule {
+        command: &["spop"],
+        compare: Compare::Unordered,
+        reason: "the stream takes all members; they come in the order of the hash table",
+    },
+    Rule { command: &["srandmember"], compare: Compare::Shape, reason: "any member will do" },
     Rule { command: &["hrandfield"], compare: Compare::Shape, reason: "any field will do" },
     Rule {
         command: &["ttl"],

@@ -10,6 +10,7 @@ pub mod key;
 pub mod list;
 mod sample;
 mod scan_args;
+pub mod set;
 pub mod sorted_set;
 pub mod string;
 
@@ -25,7 +26,7 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 use protocol::command::{CommandSpec, KeySpec};
 use protocol::reply::Writer;
-use protocol::request::Argv;
+use protocol::request::{Argv, ArgvBuf};
 use std::sync::OnceLock;
 
 /// A row of the command table.
@@ -70,6 +71,14 @@ pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
 pub type PlanFn =
     fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
+/// Says which keys a command has beyond those that its row describes.
+pub type ReachFn = fn(Args<'_>) -> Reach;
+/// Says, from the pieces of all keys, which other commands are to be run before the end: each on one key, which is its
+/// first argument.
+pub type NextFn = fn(Args<'_>, &[Piece]) -> Result<Vec<ArgvBuf>, CommandError>;
+/// Computes the reply and what is to be written, in the given database, from all that has been gathered.
+pub type EndFn =
+    fn(&Options, u16, Args<'_>, Gathered, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
 /// Reads the timeout of a blocking command: milliseconds, 0 for ever.
 pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
 
@@ -105,6 +114,9 @@ pub enum Run {
         /// What is written, from the pieces.
         plan: PlanFn,
     },
+    /// The pieces of all keys say what else is to be run where, and all of that together what is written (SMOVE,
+    /// SINTERSTORE, SORT).
+    Steps(Steps),
     /// The first key, in the order of the arguments, that can serve does (BLPOP, LMPOP); a client may wait for one.
     FirstOf {
         /// Tries one key.
@@ -125,6 +137,45 @@ pub enum Run {
     Scan(ReadFn),
     /// RANDOMKEY: any shard with keys, chosen by how many it has.
     AnyShard(ReadFn),
+}
+
+/// How a command runs that goes over shards in steps.
+///
+/// On one shard `local` does everything. Over several, all keys are asked with `piece`; then the commands that `next`
+/// names run, all at once, each on the shard of its key, with journal and events of their own (the SREM and the SADD of
+/// a SMOVE; the GET of each key that SORT refers to); then `finish` replies and says what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// The whole command, when all keys lie on one shard.
+    pub local: Body,
+    /// Which keys there are beyond those of the row.
+    pub reach: ReachFn,
+    /// What is read of one key.
+    pub piece: PieceFn,
+    /// What is run after that.
+    pub next: NextFn,
+    /// What is replied and written.
+    pub finish: EndFn,
+}
+
+/// The keys of a command beyond those that its row describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// There are none.
+    Row,
+    /// This one, an index into argv.
+    And(usize),
+    /// Keys that the data names, so any; and perhaps this one, an index into argv.
+    Anywhere(Option<usize>),
+}
+
+/// What a command in [`Steps`] has gathered before its last one.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The pieces of all keys, in the order of the keys.
+    pub pieces: Vec<Piece>,
+    /// The replies, in version 2 of the protocol, to the commands that were run, in their order.
+    pub replies: Vec<Vec<u8>>,
 }
 
 /// The function that each shard of several runs.
@@ -188,6 +239,11 @@ pub const TABLES: &[&[Command]] = &[
     list::index::COMMANDS,
     list::edit::COMMANDS,
     list::blocking::COMMANDS,
+    set::member::COMMANDS,
+    set::read::COMMANDS,
+    set::random::COMMANDS,
+    set::algebra::COMMANDS,
+    set::store::COMMANDS,
     sorted_set::member::COMMANDS,
     sorted_set::rank::COMMANDS,
     sorted_set::range::COMMANDS,
@@ -198,6 +254,7 @@ pub const TABLES: &[&[Command]] = &[
     key::rename::COMMANDS,
     key::scan::COMMANDS,
     key::object::COMMANDS,
+    key::sort::COMMANDS,
     key::database::COMMANDS,
 ];
 

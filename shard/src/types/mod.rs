@@ -2,10 +2,16 @@
 
 pub mod hash;
 pub mod list;
+pub mod set;
 pub mod sorted_set;
 pub mod string;
 
+pub mod chunks;
 pub mod dense_table;
+pub mod hash_index;
+pub mod intset;
 pub mod packed;
+pub mod paged_table;
+pub mod pages;
 pub mod ranked;
 pub mod rebuild;

@@ -16,6 +16,7 @@ pub fn commands(key: &[u8], entry: &Entry, emit: &mut dyn FnMut(ArgvBuf)) {
             string.with_bytes(|bytes| emit([b"SET".as_slice(), key, bytes].into_iter().collect()));
         }
         Value::List(list) => list.rebuild(key, emit),
+        Value::Set(set) => set.rebuild(key, emit),
         Value::SortedSet(set) => set.rebuild(key, emit),
         Value::Hash(hash) => hash.rebuild(key, emit),
     }

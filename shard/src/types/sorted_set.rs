@@ -10,6 +10,7 @@
 
 use crate::error::CommandError;
 use crate::options::Options;
+use crate::types::chunks::block_size;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::ranked::{self, RankedList};
@@ -65,6 +66,10 @@ struct Scored {
 impl Keyed for Scored {
     fn key(&self) -> &[u8] {
         &self.member
+    }
+
+    fn heap_size(&self) -> usize {
+        block_size(self.member.len())
     }
 }
 
@@ -123,10 +128,7 @@ impl SortedSet {
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(large) => {
-                let members = large.members.entries().iter().map(|scored| scored.member.len());
-                large.members.heap_size() + large.order.heap_size() + members.sum::<usize>()
-            }
+            Form::Large(large) => large.members.heap_size() + large.order.heap_size(),
         }
     }
 
@@ -188,13 +190,13 @@ impl SortedSet {
     /// The small form gives everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], f64)>) {
         let (cursor, small, large) = match &self.form {
-            Form::Small(_) => (0, Some(self.iter()), [].as_slice()),
+            Form::Small(_) => (0, Some(self.iter()), None),
             Form::Large(large) => {
                 let (cursor, entries) = large.members.scan(cursor, count);
-                (cursor, None, entries)
+                (cursor, None, Some(entries))
             }
         };
-        let large = large.iter().map(|scored| (&*scored.member, scored.score));
+        let large = large.into_iter().flatten().map(|scored| (&*scored.member, scored.score));
         (cursor, small.into_iter().flatten().chain(large))
     }
 

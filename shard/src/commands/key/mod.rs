@@ -6,3 +6,4 @@ pub mod expire;
 pub mod object;
 pub mod rename;
 pub mod scan;
+pub mod sort;
