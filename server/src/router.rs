@@ -7,7 +7,7 @@ use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
 use shard::args::Args;
-use shard::commands::{Command, Reach, Run};
+use shard::commands::{Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -68,8 +68,8 @@ pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usi
     key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
-    if let Kind::Shard(&Command { run: Run::Steps(steps), .. }) = command.kind
-        && let Reach::And(index) | Reach::Anywhere(Some(index)) = (steps.reach)(Args::new(argv))
+    if let Kind::Shard(shard_command) = command.kind
+        && let Some(index) = shard_command.extra_key(argv)
     {
         keys.push((index, shard_of(core, argv.get(index))));
     }

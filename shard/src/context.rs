@@ -1,18 +1,21 @@
 //! All that a command may touch. A read command gets the data immutably, so it cannot change anything.
 //!
 //! An entry whose time has come is missing to every lookup. A write command removes it on the spot; a read command
-//! notes its key in [`ReadNotes`], and the shard removes it behind the command.
+//! notes its key in [`ReadNotes`], and the shard removes it behind the command. In the same way a read that uses a key
+//! notes when, if that changes anything.
 
 use crate::call::{ClientFacts, Now};
 use crate::effects::Effects;
 use crate::error::CommandError;
 use crate::event::{Event, EventClasses};
-use crate::keyspace::entry::Entry;
+use crate::keyspace::access::Access;
+use crate::keyspace::entry::{Entry, EntryRef};
 use crate::keyspace::table::{KeyHash, Place};
-use crate::keyspace::{Database, Keyspace};
+use crate::keyspace::{Database, Keyspace, ValueMut};
 use crate::options::Options;
 use crate::rng::Rng;
-use crate::value::Typed;
+use crate::types::string::{Str, StrRef};
+use crate::value::{Typed, Value};
 use crate::waiters::{DbKey, Waiters};
 use std::cell::{Cell, RefCell, RefMut};
 
@@ -50,13 +53,28 @@ pub struct LookupStats {
 #[derive(Debug, Default)]
 pub(crate) struct ReadNotes {
     has_any: Cell<bool>,
+    used: RefCell<Vec<Use>>,
     expired: RefCell<Vec<DbKey>>,
     missed: RefCell<Vec<DbKey>>,
 }
 
+/// That an entry has been used: where it lies and what its access clock is to show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub(crate) db: u16,
+    pub(crate) place: Place,
+    pub(crate) access: Access,
+}
+
 impl ReadNotes {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !self.has_any.get()
+    }
+
+    /// Takes out the uses. They come first: the places are good until something is removed.
+    pub(crate) fn take_used(&mut self) -> std::vec::Drain<'_, Use> {
+        self.used.get_mut().drain(..)
     }
 
     /// Takes out the keys that were found expired, and those that were missed and are to be reported.
@@ -69,16 +87,21 @@ impl ReadNotes {
         self.has_any.set(true);
         list.borrow_mut().push((db, key.into()));
     }
+
+    fn add_use(&self, noted: Use) {
+        self.has_any.set(true);
+        self.used.borrow_mut().push(noted);
+    }
 }
 
 impl<'a> ReadContext<'a> {
     /// The entry of `key`; counts a hit or a miss, and as a use of the key.
     #[must_use]
     #[inline]
-    pub fn find(&self, key: &[u8]) -> Option<&'a Entry> {
+    pub fn find(&self, key: &[u8]) -> Option<EntryRef<'a>> {
         let entry = self.peek(key)?;
         if !self.client.is_no_touch {
-            entry.accessed().touch(self.now);
+            self.touch(&entry);
         }
         Some(entry)
     }
@@ -87,7 +110,7 @@ impl<'a> ReadContext<'a> {
     /// or a miss, but is no use of the key.
     #[must_use]
     #[inline]
-    pub fn peek(&self, key: &[u8]) -> Option<&'a Entry> {
+    pub fn peek(&self, key: &[u8]) -> Option<EntryRef<'a>> {
         let entry = self.live(self.db_index, key, self.db.find_any(key));
         let count = if entry.is_some() { &self.stats.hits } else { &self.stats.misses };
         count.set(count.get() + 1);
@@ -99,17 +122,36 @@ impl<'a> ReadContext<'a> {
 
     /// The entry of `key` in database `db`, uncounted.
     #[must_use]
-    pub fn peek_in(&self, db: u16, key: &[u8]) -> Option<&'a Entry> {
+    pub fn peek_in(&self, db: u16, key: &[u8]) -> Option<EntryRef<'a>> {
         self.live(db, key, self.keyspace.database(db).find_any(key))
     }
 
-    /// The value of `key` as a `T`.
+    /// Counts as a use of an entry of the selected database. It is noted behind the command, and only if it changes
+    /// anything: a hot key stays clean.
+    #[inline]
+    pub fn touch(&self, entry: &EntryRef<'_>) {
+        let access = entry.access().used(self.now);
+        if access != entry.access() {
+            self.notes.add_use(Use { db: self.db_index, place: entry.place(), access });
+        }
+    }
+
+    /// The value of `key` as a `T`: what that is read as, a reference or something as light.
     ///
     /// # Errors
     /// WRONGTYPE if the key holds another type.
     #[inline]
-    pub fn get<T: Typed + 'a>(&self, key: &[u8]) -> Result<Option<&'a T>, CommandError> {
-        self.find(key).map(|entry| T::from_value(&entry.value)).transpose()
+    pub fn get<T: Typed>(&self, key: &[u8]) -> Result<Option<T::Ref<'a>>, CommandError> {
+        self.find(key).map(|entry| entry.value.as_type::<T>()).transpose()
+    }
+
+    /// The string that `key` holds.
+    ///
+    /// # Errors
+    /// WRONGTYPE if the key holds another type.
+    #[inline]
+    pub fn get_string(&self, key: &[u8]) -> Result<Option<StrRef<'a>>, CommandError> {
+        self.get::<Str>(key)
     }
 
     /// Random numbers; hold it no longer than for one statement or loop.
@@ -122,7 +164,7 @@ impl<'a> ReadContext<'a> {
     /// command then.
     #[must_use]
     #[inline]
-    pub fn live(&self, db: u16, key: &[u8], entry: Option<&'a Entry>) -> Option<&'a Entry> {
+    pub fn live(&self, db: u16, key: &[u8], entry: Option<EntryRef<'a>>) -> Option<EntryRef<'a>> {
         let entry = entry?;
         if entry.is_expired(self.now) {
             self.notes.add(&self.notes.expired, db, key);
@@ -182,39 +224,66 @@ impl<'a> WriteContext<'a> {
         KeyEntry { ctx: self, key, hash, place }
     }
 
-    /// The entry of `key`, to change its value; one that has expired is removed first.
-    pub fn find(&mut self, key: &[u8]) -> Option<&mut Entry> {
+    /// The entry of `key`, to read; one that has expired is removed first. Counts as a use.
+    pub fn find(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         let place = self.locate(self.keyspace.database(self.db_index).table().hash(key), key)?;
-        Some(self.db().table_mut().entry_mut(place))
+        Some(self.db().table().get(place))
     }
 
-    /// The value of `key` as a `T`.
+    /// The value of `key` as a `T`, to read.
     ///
     /// # Errors
     /// WRONGTYPE if the key holds another type.
-    pub fn get_mut<T: Typed>(&mut self, key: &[u8]) -> Result<Option<&mut T>, CommandError> {
-        self.find(key).map(|entry| T::from_value_mut(&mut entry.value)).transpose()
+    pub fn get<T: Typed>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+        self.find(key).map(|entry| entry.value.as_type::<T>()).transpose()
     }
 
-    /// The value of `key` as a `T`, made empty if there is none.
+    /// The value of `key` as a `T`, to change it.
+    ///
+    /// # Errors
+    /// WRONGTYPE if the key holds another type.
+    pub fn get_mut<T: Typed>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<ValueMut<'_, T>>, CommandError> {
+        let hash = self.db().table().hash(key);
+        let Some(place) = self.locate(hash, key) else { return Ok(None) };
+        self.db().table_mut().value_mut(place).map(Some)
+    }
+
+    /// The value of `key` as a `T`, to change it; made empty if there is none.
     ///
     /// # Errors
     /// WRONGTYPE if the key holds another type.
     pub fn get_or_create<T: Typed + Default>(
         &mut self,
         key: &[u8],
-    ) -> Result<&mut T, CommandError> {
+    ) -> Result<ValueMut<'_, T>, CommandError> {
         let mut found = self.entry(key);
         if found.place.is_none() {
             found.store(Entry::new(T::default().into_value()));
         }
         let place = found.place.expect("it was found or has just been made");
-        T::from_value_mut(&mut self.db().table_mut().entry_mut(place).value)
+        self.db().table_mut().value_mut(place)
     }
 
-    /// Stores `entry` under `key`, whatever was there, and returns that. The caller reports the event.
-    pub fn insert(&mut self, key: &[u8], entry: Entry) -> Option<Entry> {
-        self.entry(key).store(entry)
+    /// The string that `key` holds, to change some of its bytes; made empty if there is none. What it is changed with,
+    /// such as [`Str::make_raw`], says what becomes of its encoding.
+    ///
+    /// Cost: O(1) for a long string, whatever its length; a short one is copied.
+    ///
+    /// # Errors
+    /// WRONGTYPE if the key holds another type.
+    pub fn edit_string(&mut self, key: &[u8]) -> Result<ValueMut<'_, Str>, CommandError> {
+        self.get_or_create::<Str>(key)
+    }
+
+    /// Stores `entry` under `key`, whatever was there; says whether there was something. The caller reports the event.
+    pub fn insert(&mut self, key: &[u8], entry: Entry) -> bool {
+        let mut found = self.entry(key);
+        let was_there = found.exists();
+        found.store(entry);
+        was_there
     }
 
     /// Changes when `key` expires, in milliseconds since 1970; says whether there is such a key.
@@ -224,14 +293,20 @@ impl<'a> WriteContext<'a> {
         found.exists()
     }
 
-    /// Takes `key` out; `None` if there was no such key. The caller reports the event.
-    pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+    /// Removes `key`; says whether it was there. The caller reports the event. Cost: O(1), whatever the value: a large
+    /// one is freed behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
+    pub fn remove(&mut self, key: &[u8]) -> bool {
         self.entry(key).remove()
+    }
+
+    /// Takes `key` out with its value; `None` if there is no such key. The caller reports the event.
+    pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        self.entry(key).take()
     }
 
     /// Takes `key` out because its collection has become empty, and reports `del`.
     pub fn remove_emptied(&mut self, key: &[u8]) {
-        if self.db().remove(key).is_some() {
+        if self.db().remove(key) {
             self.changed(key, Event::DEL);
         }
     }
@@ -293,17 +368,21 @@ impl<'a> WriteContext<'a> {
 
     /// Where `key` lies. Counts as a use; removes it if its time has come.
     fn locate(&mut self, hash: KeyHash, key: &[u8]) -> Option<Place> {
-        let table = self.keyspace.database(self.db_index).table();
+        let (now, is_replaying) = (self.now, self.is_replaying);
+        let is_touching = !self.client.is_no_touch;
+        let table = self.db().table_mut();
         let place = table.locate(hash, key)?;
-        let entry = &table.slot(place).entry;
-        if entry.is_expired(self.now) && !self.is_replaying {
-            self.db().table_mut().remove(place);
+        let entry = table.get(place);
+        let access = entry.access();
+        if entry.is_expired(now) && !is_replaying {
+            table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);
             self.effects.expired(self.options, self.db_index, key);
             return None;
         }
-        if !self.client.is_no_touch {
-            entry.accessed().touch(self.now);
+        let used = access.used(now);
+        if is_touching && used != access {
+            table.set_access(place, used);
         }
         Some(place)
     }
@@ -324,33 +403,28 @@ impl KeyEntry<'_, '_, '_> {
         self.place.is_some()
     }
 
-    /// The entry.
+    /// The entry, to read.
     #[must_use]
-    pub fn get(&self) -> Option<&Entry> {
+    pub fn get(&self) -> Option<EntryRef<'_>> {
         let place = self.place?;
-        Some(&self.ctx.keyspace.database(self.ctx.db_index).table().slot(place).entry)
+        Some(self.ctx.keyspace.database(self.ctx.db_index).table().get(place))
     }
 
-    /// The entry, to change its value.
-    pub fn get_mut(&mut self) -> Option<&mut Entry> {
-        let place = self.place?;
-        Some(self.ctx.db().table_mut().entry_mut(place))
-    }
-
-    /// The value as a `T`.
+    /// The value as a `T`, to read.
     ///
     /// # Errors
     /// WRONGTYPE if the key holds another type.
-    pub fn value<T: Typed>(&self) -> Result<Option<&T>, CommandError> {
-        self.get().map(|entry| T::from_value(&entry.value)).transpose()
+    pub fn value<T: Typed>(&self) -> Result<Option<T::Ref<'_>>, CommandError> {
+        self.get().map(|entry| entry.value.as_type::<T>()).transpose()
     }
 
     /// The value as a `T`, to change it.
     ///
     /// # Errors
     /// WRONGTYPE if the key holds another type.
-    pub fn value_mut<T: Typed>(&mut self) -> Result<Option<&mut T>, CommandError> {
-        self.get_mut().map(|entry| T::from_value_mut(&mut entry.value)).transpose()
+    pub fn value_mut<T: Typed>(&mut self) -> Result<Option<ValueMut<'_, T>>, CommandError> {
+        let Some(place) = self.place else { return Ok(None) };
+        self.ctx.db().table_mut().value_mut(place).map(Some)
     }
 
     /// When the key expires, in milliseconds since 1970.
@@ -372,19 +446,36 @@ impl KeyEntry<'_, '_, '_> {
         self
     }
 
-    /// Stores `entry` under the key, whatever was there, and returns that.
-    pub fn store(&mut self, entry: Entry) -> Option<Entry> {
-        entry.accessed().touch(self.ctx.now);
+    /// Stores `entry` under the key, whatever was there. Counts as a use, unless the entry says when it was used.
+    pub fn store(&mut self, entry: Entry) {
+        let access = entry.access().unwrap_or(Access::new(self.ctx.now));
+        let (hash, key) = (self.hash, self.key);
         let table = self.ctx.db().table_mut();
-        if let Some(place) = self.place {
-            return Some(table.replace(place, entry));
+        match self.place {
+            Some(place) => table.replace(place, entry, access),
+            None => {
+                self.place = Some(table.insert_new(hash, key, entry, access));
+                self.notify_new();
+            }
         }
-        self.place = Some(table.insert_new(self.hash, self.key, entry));
-        if !self.ctx.is_replaying {
-            let enabled = self.ctx.options.notify_keyspace_events;
-            self.ctx.effects.notify(enabled, self.ctx.db_index, Event::NEW, self.key);
+    }
+
+    /// Stores a string under the key, whatever was there; `expire_at_ms` is in milliseconds since 1970, `None` if it
+    /// does not expire.
+    ///
+    /// Cost: in the old value's memory if the new one is as long.
+    pub fn store_string(&mut self, string: StrRef<'_>, expire_at_ms: Option<i64>) {
+        match self.place {
+            Some(place) => {
+                let table = self.ctx.db().table_mut();
+                table.replace_string(place, string);
+                table.set_expiry(place, expire_at_ms);
+            }
+            None => {
+                let value = Value::String(string.to_str());
+                self.store(Entry::new(value).with_expiry(expire_at_ms));
+            }
         }
-        None
     }
 
     /// Changes when the key expires, in milliseconds since 1970; does nothing if there is no such key.
@@ -394,9 +485,25 @@ impl KeyEntry<'_, '_, '_> {
         }
     }
 
-    /// Takes the key out.
-    pub fn remove(&mut self) -> Option<Entry> {
+    /// Removes the key; says whether it was there. Cost: as [`WriteContext::remove`].
+    pub fn remove(&mut self) -> bool {
+        let place = self.place.take();
+        if let Some(place) = place {
+            self.ctx.db().table_mut().remove(place);
+        }
+        place.is_some()
+    }
+
+    /// Takes the key out with its value.
+    pub fn take(&mut self) -> Option<Entry> {
         let place = self.place.take()?;
-        Some(self.ctx.db().table_mut().remove(place).entry)
+        Some(self.ctx.db().table_mut().take(place))
+    }
+
+    fn notify_new(&mut self) {
+        if !self.ctx.is_replaying {
+            let enabled = self.ctx.options.notify_keyspace_events;
+            self.ctx.effects.notify(enabled, self.ctx.db_index, Event::NEW, self.key);
+        }
     }
 }

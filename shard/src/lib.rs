@@ -14,6 +14,7 @@ pub mod effects;
 pub mod error;
 pub mod event;
 pub mod keyspace;
+pub mod memory;
 pub mod options;
 pub mod rng;
 pub mod shard;

@@ -185,7 +185,12 @@ impl Shard {
         }
     }
 
+    #[cold]
     fn settle_notes(&mut self, now: Now) {
+        for noted in self.notes.take_used() {
+            let table = self.keyspace.database_mut(noted.db).table_mut();
+            table.set_access(noted.place, noted.access);
+        }
         let (expired, missed) = self.notes.take();
         for (db, key) in expired {
             // A read that met the key twice has noted it twice.

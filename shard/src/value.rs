@@ -1,11 +1,15 @@
-//! Values: the five basic types and their encodings, and what OBJECT ENCODING calls them.
+//! Values: the basic types and their encodings, and what OBJECT ENCODING calls them.
+//!
+//! [`Value`] owns one, [`ValueRef`] is what a lookup in a table gives. To add a type: a variant in each, a row in
+//! `typed!` at the end of this page, and the methods it names (`heap_size`, `free_some`, `len`, `encoding`) in the type.
 
 use crate::error::CommandError;
+use crate::memory::block_size;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
-use crate::types::string::Str;
+use crate::types::string::{Str, StrRef};
 
 /// The value of one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,21 @@ pub enum Value {
     SortedSet(Box<SortedSet>),
     /// Fields with values.
     Hash(Box<Hash>),
+}
+
+/// The value of one key, to read.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string, possibly an integer.
+    String(StrRef<'a>),
+    /// Elements in order.
+    List(&'a List),
+    /// Members without order.
+    Set(&'a Set),
+    /// Members by score.
+    SortedSet(&'a SortedSet),
+    /// Fields with values.
+    Hash(&'a Hash),
 }
 
 /// Name of a type, as TYPE prints it.
@@ -55,15 +74,57 @@ impl Kind {
 }
 
 impl Value {
-    /// Name of its encoding, as OBJECT ENCODING prints it.
+    /// The value, to read.
     #[must_use]
-    pub fn encoding(&self) -> &'static str {
+    #[inline]
+    pub fn view(&self) -> ValueRef<'_> {
         match self {
-            Value::String(string) => string.encoding(),
-            Value::List(list) => list.encoding(),
-            Value::Set(set) => set.encoding(),
-            Value::SortedSet(set) => set.encoding(),
-            Value::Hash(hash) => hash.encoding(),
+            Value::String(string) => ValueRef::String(string.view()),
+            Value::List(list) => ValueRef::List(list),
+            Value::Set(set) => ValueRef::Set(set),
+            Value::SortedSet(set) => ValueRef::SortedSet(set),
+            Value::Hash(hash) => ValueRef::Hash(hash),
+        }
+    }
+
+    /// How many elements it has; 1 for a string.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Value::String(_) => 1,
+            Value::List(list) => list.len(),
+            Value::Set(set) => set.len(),
+            Value::SortedSet(set) => set.len(),
+            Value::Hash(hash) => hash.len(),
+        }
+    }
+
+    /// Whether it has no element; a collection that is stored in a table has some.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of heap it holds, as the allocator counts them. Cost: O(1).
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        match self {
+            Value::String(string) => string.heap_size(),
+            Value::List(list) => block_size(size_of::<List>()) + list.heap_size(),
+            Value::Set(set) => block_size(size_of::<Set>()) + set.heap_size(),
+            Value::SortedSet(set) => block_size(size_of::<SortedSet>()) + set.heap_size(),
+            Value::Hash(hash) => block_size(size_of::<Hash>()) + hash.heap_size(),
+        }
+    }
+
+    /// Frees about `budget` elements of a value that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match self {
+            Value::String(_) => false,
+            Value::List(list) => list.free_some(budget),
+            Value::Set(set) => set.free_some(budget),
+            Value::SortedSet(set) => set.free_some(budget),
+            Value::Hash(hash) => hash.free_some(budget),
         }
     }
 
@@ -75,54 +136,130 @@ impl Value {
             _ => 0,
         }
     }
+}
 
-    /// The type of this value.
+impl<'a> ValueRef<'a> {
+    /// Name of its encoding, as OBJECT ENCODING prints it.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn encoding(self) -> &'static str {
         match self {
-            Value::String(_) => Kind::String,
-            Value::List(_) => Kind::List,
-            Value::Set(_) => Kind::Set,
-            Value::SortedSet(_) => Kind::SortedSet,
-            Value::Hash(_) => Kind::Hash,
+            ValueRef::String(string) => string.encoding(),
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::SortedSet(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+        }
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            ValueRef::String(_) => Kind::String,
+            ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
+            ValueRef::SortedSet(_) => Kind::SortedSet,
+            ValueRef::Hash(_) => Kind::Hash,
+        }
+    }
+
+    /// It as a `T`.
+    ///
+    /// # Errors
+    /// WRONGTYPE if it is of another type.
+    #[inline]
+    pub fn as_type<T: Typed>(self) -> Result<T::Ref<'a>, CommandError> {
+        T::read(self).ok_or(CommandError::WrongType)
+    }
+
+    /// A copy of its own.
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        match self {
+            ValueRef::String(string) => Value::String(string.to_str()),
+            ValueRef::List(list) => Value::List(Box::new(list.clone())),
+            ValueRef::Set(set) => Value::Set(Box::new(set.clone())),
+            ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
+            ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
         }
     }
 }
 
 /// A Rust type that is one of the types of values; lets a command ask for `get::<Hash>(key)`.
 pub trait Typed: Sized {
-    /// Borrows it from a value.
-    ///
-    /// # Errors
-    /// WRONGTYPE if the value is of another type.
-    fn from_value(value: &Value) -> Result<&Self, CommandError>;
+    /// What a lookup gives: a reference, or something as light that can be read in the same way.
+    type Ref<'a>: Copy;
 
-    /// Borrows it mutably from a value.
-    ///
-    /// # Errors
-    /// WRONGTYPE if the value is of another type.
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError>;
+    /// It, if the value is of this type.
+    fn read(value: ValueRef<'_>) -> Option<Self::Ref<'_>>;
+
+    /// It, to change it, if the value is of this type.
+    fn from_value_mut(value: &mut Value) -> Option<&mut Self>;
 
     /// Makes a value of it.
     fn into_value(self) -> Value;
+
+    /// Bytes of heap it holds, as the allocator counts them. Cost: O(1).
+    fn heap_size(&self) -> usize;
 }
 
 impl Typed for Str {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
+    type Ref<'a> = StrRef<'a>;
+
+    #[inline]
+    fn read(value: ValueRef<'_>) -> Option<StrRef<'_>> {
         match value {
-            Value::String(string) => Ok(string),
-            _ => Err(CommandError::WrongType),
+            ValueRef::String(string) => Some(string),
+            _ => None,
         }
     }
 
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
+    fn from_value_mut(value: &mut Value) -> Option<&mut Self> {
         match value {
-            Value::String(string) => Ok(string),
-            _ => Err(CommandError::WrongType),
+            Value::String(string) => Some(string),
+            _ => None,
         }
     }
 
     fn into_value(self) -> Value {
         Value::String(self)
     }
+
+    fn heap_size(&self) -> usize {
+        self.heap_size()
+    }
 }
+
+/// Implements [`Typed`] for collections: the variant, and the type in its box.
+macro_rules! typed {
+    ($($variant:ident($type:ty)),+ $(,)?) => {$(
+        impl Typed for $type {
+            type Ref<'a> = &'a $type;
+
+            #[inline]
+            fn read(value: ValueRef<'_>) -> Option<&Self> {
+                match value {
+                    ValueRef::$variant(found) => Some(found),
+                    _ => None,
+                }
+            }
+
+            fn from_value_mut(value: &mut Value) -> Option<&mut Self> {
+                match value {
+                    Value::$variant(found) => Some(found),
+                    _ => None,
+                }
+            }
+
+            fn into_value(self) -> Value {
+                Value::$variant(Box::new(self))
+            }
+
+            fn heap_size(&self) -> usize {
+                self.heap_size()
+            }
+        }
+    )+};
+}
+
+typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash));

@@ -5,8 +5,8 @@ use protocol::number;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
 use shard::rng::Rng;
-use shard::types::string::Str;
-use shard::value::Value;
+use shard::types::string::StrRef;
+use shard::value::ValueRef;
 use shard::{Call, Now, Options, Outcome, Shard, call::ClientFacts, commands};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -223,7 +223,9 @@ impl World {
         let mut contents = BTreeSet::new();
         for (index, database) in shard.keyspace().databases().iter().enumerate() {
             for (key, entry) in database.iter() {
-                let Value::String(Str::Int(value)) = entry.value else { panic!("an integer") };
+                let ValueRef::String(StrRef::Int(value)) = entry.value else {
+                    panic!("an integer")
+                };
                 assert!(contents.insert((index, key.to_vec(), value, entry.expire_at_ms())));
             }
         }

@@ -115,6 +115,11 @@ pub const DIFFERENCES: &[Rule] = &[
         reason: "since 7.2 a small list is one listpack",
     },
     Rule {
+        command: &["object", "encoding"],
+        compare: Compare::OneOf(&["listpack", "hashtable"]),
+        reason: "since 7.2 a small set is a listpack",
+    },
+    Rule {
         command: &["object", "refcount"],
         compare: Compare::Within(i64::MAX),
         reason: "small integers are shared objects in Redis unless they came by COPY; here nothing is shared",

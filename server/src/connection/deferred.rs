@@ -12,6 +12,7 @@ use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::transaction;
 use protocol::command::Flags;
+use protocol::request::Argv;
 use shard::args::Args;
 use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
@@ -51,7 +52,7 @@ impl Connection {
         }
         self.core.send_invalidations();
         self.release_held();
-        if outcome != Outcome::Blocked {
+        if outcome != Outcome::Blocked && !self.is_counted_elsewhere(command, argv.as_argv()) {
             let us = core.account(command, outcome);
             if us >= core.slow_after_us() {
                 self.log_slow(argv.as_argv(), us);
@@ -115,6 +116,13 @@ impl Connection {
         if !self.session.wants_reply() {
             self.replies.truncate(start);
         }
+    }
+
+    /// Whether another core counts this command, because it is the one that runs it: PUBLISH to a channel of its own.
+    fn is_counted_elsewhere(&self, command: &Registered, argv: Argv<'_>) -> bool {
+        let Kind::Server(server_command) = command.kind else { return false };
+        matches!(server_command.run, ServerRun::Publish(_))
+            && router::shard_of(&self.core, argv.get(1)) != self.core.id
     }
 
     /// Publishes where the channel is owned, one message alone.

@@ -50,6 +50,19 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The key of the request `argv` that the row cannot describe, an index into it: the target of SORT.
+    #[must_use]
+    pub fn extra_key(&self, argv: Argv<'_>) -> Option<usize> {
+        let Run::Steps(steps) = self.run else { return None };
+        match (steps.reach)(Args::new(argv)) {
+            Reach::Row => None,
+            Reach::And(index) => Some(index),
+            Reach::Anywhere(index) => index,
+        }
+    }
+}
+
 /// A command that only reads: one shard, keyspace borrowed immutably.
 pub type ReadFn = fn(&ReadContext<'_>, Args<'_>, &mut Writer<'_>) -> Result<(), CommandError>;
 /// A command that writes, on one shard.

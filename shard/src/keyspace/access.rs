@@ -1,46 +1,54 @@
 //! When an entry was last used: OBJECT IDLETIME, and the order in which `allkeys-lru` evicts.
 
 use crate::call::Now;
-use std::cell::Cell;
 
-/// The second in which an entry was last used. Reads set it too, and they only borrow the entry: so it is a cell.
-///
-/// Seconds since 1970, 32 bits unsigned: good until 2106.
-#[derive(Clone, Debug, Default)]
-pub struct AccessClock(Cell<u32>);
+/// The bits that are stored.
+const MASK: u32 = 0x00FF_FFFF;
+/// A moment that lies at most so many seconds ahead is one of a clock that has been set back.
+const SET_BACK_MAX_S: u32 = 86_400;
 
-impl AccessClock {
-    /// Sets it to the second of `now`.
-    pub fn touch(&self, now: Now) {
-        let seconds = seconds(now);
-        // A hot key is read many times a second: leave its cache line clean then.
-        if self.0.get() != seconds {
-            self.0.set(seconds);
-        }
+/// When an entry was last used: seconds since 1970, modulo 2^24 (194 days). A plain value; the table keeps it beside
+/// each entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access(u32);
+
+impl Access {
+    /// Of an entry that has just been made.
+    #[must_use]
+    pub fn new(now: Now) -> Self {
+        Access(seconds(now) & MASK)
     }
 
-    /// The second it was last used in, since 1970.
+    /// The same after one more use.
     #[must_use]
-    pub fn seconds(&self) -> u32 {
-        self.0.get()
+    #[inline]
+    pub fn used(self, now: Now) -> Self {
+        Access(seconds(now) & MASK)
     }
 
-    /// Seconds since it was last used; 0 if the clock went backwards.
+    /// The same bits from where they were stored; those above the 24th are dropped.
     #[must_use]
-    pub fn idle_seconds(&self, now: Now) -> u32 {
-        seconds(now).saturating_sub(self.0.get())
+    pub fn from_bits(bits: u32) -> Self {
+        Access(bits & MASK)
+    }
+
+    /// The 24 bits, to be stored.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Seconds since it was last used; 0 if the clock has been set back.
+    #[must_use]
+    pub fn idle_seconds(self, now: Now) -> u32 {
+        let idle = seconds(now).wrapping_sub(self.0) & MASK;
+        if idle > MASK - SET_BACK_MAX_S { 0 } else { idle }
     }
 }
 
-/// Two entries are equal whenever they were used.
-impl PartialEq for AccessClock {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
+/// Seconds since 1970, modulo 2^32.
 fn seconds(now: Now) -> u32 {
-    u32::try_from(now.unix_us / 1_000_000).unwrap_or(0)
+    (now.unix_us / 1_000_000) as u32
 }
 
 #[cfg(test)]
@@ -49,10 +57,16 @@ mod tests {
 
     #[test]
     fn idle_time_counts_whole_seconds_and_never_goes_below_zero() {
-        let clock = AccessClock::default();
-        clock.touch(Now { unix_us: 10_999_999 });
-        assert_eq!(clock.seconds(), 10);
-        assert_eq!(clock.idle_seconds(Now { unix_us: 13_000_000 }), 3);
-        assert_eq!(clock.idle_seconds(Now { unix_us: 1_000_000 }), 0);
+        let access = Access::new(Now { unix_us: 10_999_999 });
+        assert_eq!(access.bits(), 10);
+        assert_eq!(Access::from_bits(access.bits()), access);
+        assert_eq!(access.idle_seconds(Now { unix_us: 13_000_000 }), 3);
+        assert_eq!(access.idle_seconds(Now { unix_us: 1_000_000 }), 0);
+    }
+
+    #[test]
+    fn the_clock_goes_round() {
+        let before = Access::new(Now { unix_us: i64::from(MASK) * 1_000_000 });
+        assert_eq!(before.idle_seconds(Now { unix_us: (i64::from(MASK) + 8) * 1_000_000 }), 8);
     }
 }

@@ -1,29 +1,25 @@
-//! One entry: a value, when it expires and when it was last used.
+//! One entry: a value, when it expires and when it was last used. [`Entry`] owns its value and goes into a table or
+//! comes out of one; [`EntryRef`] is what a lookup gives.
 
 use crate::call::Now;
-use crate::keyspace::access::AccessClock;
-use crate::value::Value;
+use crate::keyspace::access::Access;
+use crate::keyspace::table::Place;
+use crate::value::{Value, ValueRef};
 
-/// Stands for "does not expire" in [`Entry::expire_at_ms`]'s field: one word instead of two.
-const NEVER: i64 = i64::MIN;
-
-/// A value with its expiry.
-///
-/// The value may be changed in place. The expiry may not: the table counts expiring entries, so it changes through
-/// [`KeyEntry::set_expiry`](crate::context::KeyEntry::set_expiry) or with the whole entry.
+/// A value with its expiry, on its way into a table or out of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The value.
     pub value: Value,
-    expire_at_ms: i64,
-    accessed: AccessClock,
+    expire_at_ms: Option<i64>,
+    access: Option<Access>,
 }
 
 impl Entry {
     /// A value that does not expire.
     #[must_use]
     pub fn new(value: Value) -> Self {
-        Entry { value, expire_at_ms: NEVER, accessed: AccessClock::default() }
+        Entry { value, expire_at_ms: None, access: None }
     }
 
     /// A value that expires at `at_ms`, in milliseconds since 1970.
@@ -35,47 +31,68 @@ impl Entry {
     /// The same entry with another expiry, in milliseconds since 1970; `None` if it never expires.
     #[must_use]
     pub fn with_expiry(mut self, at_ms: Option<i64>) -> Self {
-        self.set_expiry(at_ms);
+        self.expire_at_ms = at_ms;
+        self
+    }
+
+    /// The same entry, last used as `access` says: storing it is no use of it then.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
     /// When it expires, in milliseconds since 1970.
     #[must_use]
     pub fn expire_at_ms(&self) -> Option<i64> {
-        (self.expire_at_ms != NEVER).then_some(self.expire_at_ms)
+        self.expire_at_ms
+    }
+
+    /// When it was last used, if somebody has said so.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        self.access
+    }
+}
+
+/// An entry of a table, to read.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryRef<'a> {
+    /// The value.
+    pub value: ValueRef<'a>,
+    pub(super) expire_at_ms: Option<i64>,
+    pub(super) access: Access,
+    pub(super) place: Place,
+}
+
+impl EntryRef<'_> {
+    /// When it expires, in milliseconds since 1970.
+    #[must_use]
+    pub fn expire_at_ms(&self) -> Option<i64> {
+        self.expire_at_ms
     }
 
     /// Whether its time has come.
     #[must_use]
+    #[inline]
     pub fn is_expired(&self, now: Now) -> bool {
-        self.expire_at_ms < now.unix_ms() && self.expire_at_ms != NEVER
+        self.expire_at_ms.is_some_and(|at_ms| at_ms < now.unix_ms())
     }
 
     /// When it was last used.
     #[must_use]
-    pub fn accessed(&self) -> &AccessClock {
-        &self.accessed
+    pub fn access(&self) -> Access {
+        self.access
     }
 
-    /// Only the table calls this on an entry it holds: it counts what expires.
-    pub(super) fn set_expiry(&mut self, at_ms: Option<i64>) {
-        self.expire_at_ms = at_ms.unwrap_or(NEVER);
+    /// A copy that owns its value: the same value and expiry; when it was used stays behind. Cost: a copy of the value.
+    #[must_use]
+    pub fn to_entry(&self) -> Entry {
+        Entry::new(self.value.to_value()).with_expiry(self.expire_at_ms)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::string::Str;
-
-    #[test]
-    fn an_entry_expires_in_the_millisecond_it_names() {
-        let entry = Entry::expiring(Value::String(Str::Int(1)), 5);
-        assert!(!entry.is_expired(Now { unix_us: 5_999 }));
-        assert!(entry.is_expired(Now { unix_us: 6_000 }));
-        assert_eq!(entry.expire_at_ms(), Some(5));
-        let entry = entry.with_expiry(None);
-        assert_eq!(entry.expire_at_ms(), None);
-        assert!(!entry.is_expired(Now { unix_us: i64::MAX }));
+    /// Where it lies; good until the next change of the table.
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 }

@@ -8,7 +8,6 @@
 
 use crate::call::Now;
 use crate::keyspace::Keyspace;
-use crate::keyspace::table::Slot;
 
 /// Where the cycle goes on.
 #[derive(Debug, Default)]
@@ -18,14 +17,14 @@ pub(crate) struct ExpiryCycle {
 }
 
 impl ExpiryCycle {
-    /// Takes out what is due, hands it on, and stops at the end of the round or after about `budget` steps (a segment
+    /// Removes what is due, hands on each key, and stops at the end of the round or after about `budget` steps (a segment
     /// passed or an entry looked at). Says whether the round is unfinished.
     pub(crate) fn run(
         &mut self,
         keyspace: &mut Keyspace,
         now: Now,
         budget: usize,
-        mut taken: impl FnMut(u16, Slot),
+        mut taken: impl FnMut(u16, &[u8]),
     ) -> bool {
         let now_ms = now.unix_ms();
         let mut step_count = 0;
@@ -37,10 +36,9 @@ impl ExpiryCycle {
                 }
                 step_count += 1;
                 if table.soonest_ms(self.segment) < now_ms {
-                    step_count += table.segment_slots(self.segment).len();
-                    for slot in table.take_due(self.segment, now_ms) {
-                        taken(self.db, slot);
-                    }
+                    step_count += table.segment_len(self.segment);
+                    let db = self.db;
+                    table.take_due(self.segment, now_ms, |key| taken(db, key));
                 }
                 self.segment += 1;
             }
@@ -78,9 +76,10 @@ mod tests {
         let mut keyspace = keyspace(10_000);
         let mut cycle = ExpiryCycle::default();
         let mut taken_count = 0;
-        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |db, slot| {
+        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |db, key| {
             assert_eq!(db, 1);
-            assert!(slot.entry.expire_at_ms().unwrap() <= 4_999);
+            let number: i64 = str::from_utf8(&key[1..]).unwrap().parse().unwrap();
+            assert!(number <= 4_999, "it expires at that millisecond");
             taken_count += 1;
         });
         // Segments that merge meanwhile may carry a few entries to where the round has been.

@@ -5,15 +5,17 @@
 pub mod access;
 pub mod entry;
 mod expiry;
+mod guard;
 pub mod scan;
 pub(crate) mod table;
 
 pub(crate) use expiry::ExpiryCycle;
+pub use guard::ValueMut;
 
 use crate::call::Now;
 use ahash::RandomState;
-use entry::Entry;
-use table::{Place, Slot, Table};
+use entry::{Entry, EntryRef};
+use table::{Candidate, Place, Table};
 
 /// All databases of one shard.
 #[derive(Debug)]
@@ -74,13 +76,38 @@ impl Keyspace {
         self.databases.swap(usize::from(first), usize::from(second));
     }
 
-    /// Drops about `budget` entries of flushed databases; says whether some are left.
+    /// Frees about `budget` entries of flushed databases, or elements of large values that have been removed; says
+    /// whether some are left.
     pub fn free(&mut self, budget: usize) -> bool {
-        let Some(table) = self.discarded.last_mut() else { return false };
-        if !table.dismantle(budget) {
-            self.discarded.pop();
+        if let Some(table) = self.discarded.last_mut() {
+            if !table.dismantle(budget) {
+                self.discarded.pop();
+            }
+            return true;
         }
-        !self.discarded.is_empty()
+        let mut databases = self.databases.iter_mut();
+        match databases.find(|database| database.table.discarded_bytes() > 0) {
+            Some(database) => {
+                database.table.free(budget);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Bytes of all keys and values, as the allocator counts them. Cost: O(databases).
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.databases.iter().map(Database::data_bytes).sum()
+    }
+
+    /// Bytes of what was removed or flushed and has not been freed yet. Cost: O(databases).
+    #[must_use]
+    pub fn discarded_bytes(&self) -> usize {
+        let flushed =
+            self.discarded.iter().map(|table| table.data_bytes() + table.discarded_bytes());
+        let removed = self.databases.iter().map(|database| database.table.discarded_bytes());
+        flushed.sum::<usize>() + removed.sum::<usize>()
     }
 
     /// Takes all entries out, database by database.
@@ -90,7 +117,7 @@ impl Keyspace {
             (index, std::mem::replace(&mut database.table, empty))
         });
         tables.flat_map(|(index, table)| {
-            table.into_slots().map(move |slot| (index, slot.key, slot.entry))
+            table.into_entries().map(move |(key, entry)| (index, key, entry))
         })
     }
 }
@@ -141,14 +168,14 @@ impl Database {
     /// The entry of `key`, unless it has expired. Cost: one hash, one probe.
     #[must_use]
     #[inline]
-    pub fn find(&self, key: &[u8], now: Now) -> Option<&Entry> {
+    pub fn find(&self, key: &[u8], now: Now) -> Option<EntryRef<'_>> {
         self.find_any(key).filter(|entry| !entry.is_expired(now))
     }
 
     /// The entry of `key`, expired or not.
     #[must_use]
     #[inline]
-    pub fn find_any(&self, key: &[u8]) -> Option<&Entry> {
+    pub fn find_any(&self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.table.find(self.table.hash(key), key)
     }
 
@@ -158,46 +185,55 @@ impl Database {
     /// Two loops without branches on what was loaded: the processor runs several rounds of each at once. Measured with
     /// `make bench`: docs/benchmarking.md.
     pub fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        let mut slots = [None; WARM_MAX];
-        for (slot, key) in slots.iter_mut().zip(keys) {
-            *slot = self.table.candidate(self.table.hash(key));
+        let mut candidates = [Candidate::default(); WARM_MAX];
+        for (candidate, key) in candidates.iter_mut().zip(keys) {
+            *candidate = self.table.candidate(self.table.hash(key));
         }
-        let touch = |slot: &Slot| {
-            u64::from(slot.key.first().copied().unwrap_or_default())
-                + u64::from(slot.entry.value.first_byte())
-        };
-        let touched = slots.into_iter().flatten().map(touch).fold(0, u64::wrapping_add);
+        let touch = |candidate| self.table.touch(candidate);
+        let touched = candidates.into_iter().map(touch).fold(0, u64::wrapping_add);
         std::hint::black_box(touched);
     }
 
-    /// The entry of `key`, expired or not, to change its value.
-    #[inline]
-    pub fn find_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        let place = self.locate(key)?;
-        Some(self.table.entry_mut(place))
+    /// Bytes of all keys and values, as the allocator counts them, without what finds them. Cost: O(1).
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.table.data_bytes()
     }
 
-    /// Stores an entry under `key` and returns the one it replaces.
-    pub fn insert(&mut self, key: &[u8], entry: Entry) -> Option<Entry> {
+    /// Bytes of what finds the keys. Cost: O(keys / 200).
+    #[must_use]
+    pub fn overhead_bytes(&self) -> usize {
+        self.table.overhead_bytes()
+    }
+
+    /// Stores an entry under `key`; says whether it replaces one.
+    pub fn insert(&mut self, key: &[u8], entry: Entry) -> bool {
         let hash = self.table.hash(key);
+        let access = entry.access().unwrap_or_default();
         match self.table.locate(hash, key) {
-            Some(place) => Some(self.table.replace(place, entry)),
+            Some(place) => {
+                self.table.replace(place, entry, access);
+                true
+            }
             None => {
-                self.table.insert_new(hash, key, entry);
-                None
+                self.table.insert_new(hash, key, entry, access);
+                false
             }
         }
     }
 
-    /// Takes the entry of `key` out.
-    pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        let place = self.locate(key)?;
-        Some(self.table.remove(place).entry)
+    /// Removes `key`; says whether it was there. A large value is freed later.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let found = self.locate(key);
+        if let Some(place) = found {
+            self.table.remove(place);
+        }
+        found.is_some()
     }
 
     /// All keys with their entries, in no order that means anything, expired ones included.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
-        self.table.iter().map(|slot| (&*slot.key, &slot.entry))
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
+        self.table.iter()
     }
 
     pub(crate) fn locate(&self, key: &[u8]) -> Option<Place> {

@@ -5,8 +5,8 @@
 //! that comes or goes on the way may be met or not. This is more than Redis promises: there it may be met twice.
 
 use crate::keyspace::Database;
-use crate::keyspace::entry::Entry;
-use crate::keyspace::table::{KeyHash, POSITION_BITS, Position, Slot};
+use crate::keyspace::entry::EntryRef;
+use crate::keyspace::table::{KeyHash, POSITION_BITS, Position};
 use crate::rng::Rng;
 
 /// How many bits a cursor has.
@@ -23,26 +23,26 @@ impl Database {
         &'a self,
         cursor: u64,
         count: usize,
-        mut found: impl FnMut(&'a [u8], &'a Entry),
+        mut found: impl FnMut(&'a [u8], EntryRef<'a>),
     ) -> u64 {
         let table = self.table();
         let mut position: Position = cursor;
         let mut left_count = count.max(1);
         while position < 1 << POSITION_BITS {
             let segment = table.segment_at(position);
-            let mut slots: Vec<(Position, &Slot)> = table
-                .segment_slots(segment)
-                .map(|slot| (table.hash(&slot.key).position(), slot))
-                .filter(|(at, _)| *at >= position)
+            let mut entries: Vec<(Position, &[u8], EntryRef<'_>)> = table
+                .segment_entries(segment)
+                .map(|(key, entry)| (table.hash(key).position(), key, entry))
+                .filter(|(at, ..)| *at >= position)
                 .collect();
-            slots.sort_unstable_by_key(|(at, _)| *at);
-            for (index, (at, slot)) in slots.iter().enumerate() {
-                if index >= left_count && *at != slots[index - 1].0 {
+            entries.sort_unstable_by_key(|(at, ..)| *at);
+            for (index, (at, key, entry)) in entries.iter().enumerate() {
+                if index >= left_count && *at != entries[index - 1].0 {
                     return *at;
                 }
-                found(&slot.key, &slot.entry);
+                found(key, *entry);
             }
-            left_count = left_count.saturating_sub(slots.len());
+            left_count = left_count.saturating_sub(entries.len());
             match table.position_after(segment) {
                 Some(after) if left_count == 0 => return after,
                 Some(after) => position = after,
@@ -52,21 +52,20 @@ impl Database {
         0
     }
 
-    /// A key chosen at random, expired or not; `None` if there is none. Cost: O(entries of one segment).
+    /// A key chosen at random, expired or not; `None` if there is none. Cost: O(1).
     ///
     /// Keys are almost equally likely: a segment is chosen by its share of hash order, a key of it by lot.
-    pub fn sample(&self, rng: &mut Rng) -> Option<(&[u8], &Entry)> {
+    pub fn sample(&self, rng: &mut Rng) -> Option<(&[u8], EntryRef<'_>)> {
         if self.is_empty() {
             return None;
         }
-        let table = self.table();
         let mut position = 0;
         for _ in 0..SAMPLE_TRIES_MAX {
-            position = KeyHash::from_random(rng.next_u64()).position();
-            let mut slots = table.segment_slots(table.segment_at(position));
-            if slots.len() > 0 {
-                let slot = slots.nth(rng.below(slots.len())).expect("below the length");
-                return Some((&slot.key, &slot.entry));
+            position = random_position(rng);
+            let table = self.table();
+            let sample = table.draw(table.segment_at(position), false, rng);
+            if sample.is_some() {
+                return sample;
             }
         }
         // Only a table that has just lost nearly all its keys has so many empty segments.
@@ -79,12 +78,44 @@ impl Database {
         }
         sample
     }
+
+    /// Hands about `count` keys chosen at random to `found`, only such as expire if `is_expiring`: fewer if they are
+    /// hard to find, the same one twice by chance. For eviction. Cost: O(`count`).
+    pub fn sample_some<'a>(
+        &'a self,
+        count: usize,
+        is_expiring: bool,
+        rng: &mut Rng,
+        mut found: impl FnMut(&'a [u8], EntryRef<'a>),
+    ) {
+        let table = self.table();
+        let known_count = if is_expiring { table.expiring_count() } else { table.len() };
+        if known_count == 0 {
+            return;
+        }
+        let mut found_count = 0;
+        for _ in 0..count + SAMPLE_TRIES_MAX {
+            let segment = table.segment_at(random_position(rng));
+            if let Some((key, entry)) = table.draw(segment, is_expiring, rng) {
+                found(key, entry);
+                found_count += 1;
+            }
+            if found_count == count {
+                break;
+            }
+        }
+    }
+}
+
+fn random_position(rng: &mut Rng) -> Position {
+    KeyHash::from_random(rng.next_u64()).position()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keyspace::Keyspace;
+    use crate::keyspace::entry::Entry;
     use crate::types::string::Str;
     use crate::value::Value;
     use ahash::RandomState;
@@ -185,6 +216,27 @@ mod tests {
         }
         assert_eq!(counts.len(), 1_000);
         assert!(counts.values().all(|count| (40..200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn samples_can_be_of_expiring_keys_alone() {
+        let mut keyspace = keyspace();
+        let mut rng = Rng::new(4);
+        keyspace.database(0).sample_some(5, true, &mut rng, |_, _| panic!("there is none"));
+        for number in 0..2_000 {
+            put(&mut keyspace, &format!("k{number}"));
+            let entry = Entry::expiring(Value::String(Str::Int(1)), 10);
+            keyspace.database_mut(0).insert(format!("e{number}").as_bytes(), entry);
+        }
+        let (mut all_count, mut expiring_count) = (0, 0);
+        for _ in 0..100 {
+            keyspace.database(0).sample_some(5, false, &mut rng, |_, _| all_count += 1);
+            keyspace.database(0).sample_some(5, true, &mut rng, |key, entry| {
+                assert!(key.starts_with(b"e") && entry.expire_at_ms() == Some(10));
+                expiring_count += 1;
+            });
+        }
+        assert_eq!((all_count, expiring_count), (500, 500));
     }
 
     #[test]

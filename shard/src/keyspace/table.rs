@@ -16,7 +16,14 @@
 //! Invariants: an entry lies in the segment its hash names; each segment's and the table's counts of expiring entries
 //! are exact; a segment's `soonest_ms` is at most the expiry of each of its entries. `check_invariants` tests them.
 
-use crate::keyspace::entry::Entry;
+use crate::error::CommandError;
+use crate::keyspace::access::Access;
+use crate::keyspace::entry::{Entry, EntryRef};
+use crate::keyspace::guard::ValueMut;
+use crate::memory::block_size;
+use crate::rng::Rng;
+use crate::types::string::{Str, StrRef};
+use crate::value::{Typed, Value};
 use ahash::RandomState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
@@ -39,11 +46,39 @@ pub(crate) const POSITION_BITS: u32 = 40;
 /// A place in hash order: below `2^POSITION_BITS`. Several entries may share one, by chance.
 pub(crate) type Position = u64;
 
+/// Collections of more elements than this are freed in slices.
+const FREE_AT_ONCE_MAX: usize = 64;
+/// Stands for "does not expire".
+const NEVER: i64 = i64::MIN;
+
 /// A key with its entry.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) key: Box<[u8]>,
-    pub(crate) entry: Entry,
+struct Slot {
+    key: Box<[u8]>,
+    value: Value,
+    /// [`NEVER`] if it does not expire.
+    expire_at_ms: i64,
+    access: Access,
+}
+
+impl Slot {
+    fn expire_at_ms(&self) -> Option<i64> {
+        (self.expire_at_ms != NEVER).then_some(self.expire_at_ms)
+    }
+
+    fn data_bytes(&self) -> usize {
+        size_of::<Slot>() + block_size(self.key.len()) + self.value.heap_size()
+    }
+
+    #[inline]
+    fn view(&self, place: Place) -> EntryRef<'_> {
+        EntryRef {
+            value: self.value.view(),
+            expire_at_ms: self.expire_at_ms(),
+            access: self.access,
+            place,
+        }
+    }
 }
 
 /// Where an entry lies; good until the next insertion or removal.
@@ -52,6 +87,10 @@ pub(crate) struct Place {
     segment: usize,
     bucket: usize,
 }
+
+/// Where a lookup is going to look: see [`Table::touch`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Candidate<'a>(Option<&'a Slot>);
 
 /// A key's hash, computed once per command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +144,7 @@ impl Segment {
     }
 
     fn insert(&mut self, hash: KeyHash, slot: Slot, hasher: &RandomState) -> usize {
-        self.note_expiry(slot.entry.expire_at_ms());
+        self.note_expiry(slot.expire_at_ms());
         let rehash = |slot: &Slot| hash_key(hasher, &slot.key).0;
         self.slots.insert_unique(hash.0, slot, rehash).bucket_index()
     }
@@ -123,6 +162,12 @@ pub(crate) struct Table {
     expiring_count: usize,
     /// Sum of all expiries, for their average.
     expiry_sum_ms: i128,
+    /// Bytes of all keys and entries.
+    data_bytes: usize,
+    /// Large values that have been removed, dropped bit by bit: see [`Table::free`].
+    discarded: Vec<Value>,
+    /// Bytes of those.
+    discarded_bytes: usize,
     hasher: RandomState,
 }
 
@@ -136,6 +181,9 @@ impl Table {
             len: 0,
             expiring_count: 0,
             expiry_sum_ms: 0,
+            data_bytes: 0,
+            discarded: Vec::new(),
+            discarded_bytes: 0,
             hasher,
         }
     }
@@ -176,103 +224,257 @@ impl Table {
         Some(Place { segment, bucket })
     }
 
-    /// The entry of `key`: what [`Table::locate`] and [`Table::slot`] give together, in one step.
+    /// The entry of `key`: what [`Table::locate`] and [`Table::get`] give together, in one step.
     #[inline]
-    pub(crate) fn find(&self, hash: KeyHash, key: &[u8]) -> Option<&Entry> {
-        let slots = &self.segment(self.segment_of(hash)).slots;
-        slots.find(hash.0, |slot| *slot.key == *key).map(|slot| &slot.entry)
+    pub(crate) fn find(&self, hash: KeyHash, key: &[u8]) -> Option<EntryRef<'_>> {
+        self.locate(hash, key).map(|place| self.get(place))
     }
 
-    /// The first slot whose hash looks like `hash`: most often that of the key, but nobody has compared the key.
+    /// Loads the first bytes of what a lookup of `hash` is going to read: most often the right entry, but nobody has
+    /// compared the key. Gives a number that means nothing, so that the loads are not left out.
     #[inline]
-    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<&Slot> {
-        self.segment(self.segment_of(hash)).slots.find(hash.0, |_| true)
+    pub(crate) fn touch(&self, candidate: Candidate<'_>) -> u64 {
+        let Candidate(Some(slot)) = candidate else { return 0 };
+        u64::from(slot.key.first().copied().unwrap_or_default())
+            + u64::from(slot.value.first_byte())
     }
 
-    /// The slot at `place`.
+    /// Where a lookup of `hash` is going to look; for [`Table::touch`].
     #[inline]
-    pub(crate) fn slot(&self, place: Place) -> &Slot {
+    pub(crate) fn candidate(&self, hash: KeyHash) -> Candidate<'_> {
+        Candidate(self.segment(self.segment_of(hash)).slots.find(hash.0, |_| true))
+    }
+
+    /// The entry at `place`.
+    #[inline]
+    pub(crate) fn get(&self, place: Place) -> EntryRef<'_> {
+        self.slot(place).view(place)
+    }
+
+    /// The key at `place`.
+    #[cfg(test)]
+    pub(crate) fn key(&self, place: Place) -> &[u8] {
+        &self.slot(place).key
+    }
+
+    #[inline]
+    fn slot(&self, place: Place) -> &Slot {
         let slots = &self.segment(place.segment).slots;
         slots.get_bucket(place.bucket).expect("a place names an entry")
     }
 
-    /// The entry at `place`, to change its value.
     #[inline]
-    pub(crate) fn entry_mut(&mut self, place: Place) -> &mut Entry {
+    fn slot_mut(&mut self, place: Place) -> &mut Slot {
         let slots = &mut self.segment_mut(place.segment).slots;
-        &mut slots.get_bucket_mut(place.bucket).expect("a place names an entry").entry
+        slots.get_bucket_mut(place.bucket).expect("a place names an entry")
+    }
+
+    /// The value at `place`, to change it.
+    ///
+    /// # Errors
+    /// WRONGTYPE if it is of another type.
+    pub(crate) fn value_mut<T: Typed>(
+        &mut self,
+        place: Place,
+    ) -> Result<ValueMut<'_, T>, CommandError> {
+        let slots = &mut self.chunks[place.segment / CHUNK_LEN][place.segment % CHUNK_LEN].slots;
+        let slot = slots.get_bucket_mut(place.bucket).expect("a place names an entry");
+        let value = T::from_value_mut(&mut slot.value).ok_or(CommandError::WrongType)?;
+        Ok(ValueMut::new(value, &mut self.data_bytes))
     }
 
     /// Adds a key that is not there. May split a segment first, so earlier places are void.
-    pub(crate) fn insert_new(&mut self, hash: KeyHash, key: &[u8], entry: Entry) -> Place {
+    pub(crate) fn insert_new(
+        &mut self,
+        hash: KeyHash,
+        key: &[u8],
+        entry: Entry,
+        access: Access,
+    ) -> Place {
         debug_assert!(self.locate(hash, key).is_none());
         if self.len >= self.segment_count * SEGMENT_LEN {
             self.split_next();
         }
+        let expire_at_ms = entry.expire_at_ms();
         self.len += 1;
-        self.count_expiry(entry.expire_at_ms());
+        self.count_expiry(expire_at_ms);
         let segment = self.segment_of(hash);
-        let slot = Slot { key: key.into(), entry };
+        let expire_at_ms = expire_at_ms.unwrap_or(NEVER);
+        let slot = Slot { key: key.into(), value: entry.value, expire_at_ms, access };
+        self.data_bytes += slot.data_bytes();
         let (segment_mut, hasher) = self.segment_and_hasher(segment);
         let bucket = segment_mut.insert(hash, slot, hasher);
         Place { segment, bucket }
     }
 
     /// Puts `entry` in place of the one at `place`, which stays good.
-    pub(crate) fn replace(&mut self, place: Place, entry: Entry) -> Entry {
-        let old_expiry = self.slot(place).entry.expire_at_ms();
-        let new_expiry = entry.expire_at_ms();
-        if old_expiry != new_expiry {
-            self.move_expiry(place.segment, old_expiry, new_expiry);
+    pub(crate) fn replace(&mut self, place: Place, entry: Entry, access: Access) {
+        self.set_expiry(place, entry.expire_at_ms());
+        self.data_bytes += entry.value.heap_size();
+        let slot = self.slot_mut(place);
+        slot.access = access;
+        let old = std::mem::replace(&mut slot.value, entry.value);
+        self.data_bytes -= old.heap_size();
+        self.discard(old);
+    }
+
+    /// Puts a string in place of the value at `place`, which stays good, and in its memory if it fits; the expiry
+    /// stays.
+    pub(crate) fn replace_string(&mut self, place: Place, string: StrRef<'_>) {
+        if let Ok(mut old) = self.value_mut::<Str>(place) {
+            old.assign(string);
+            return;
         }
-        std::mem::replace(self.entry_mut(place), entry)
+        let (access, expiry) = (self.get(place).access, self.get(place).expire_at_ms);
+        let entry = Entry::new(Value::String(string.to_str())).with_expiry(expiry);
+        self.replace(place, entry, access);
     }
 
     /// Changes when the entry at `place` expires; the place stays good.
     pub(crate) fn set_expiry(&mut self, place: Place, at_ms: Option<i64>) {
-        let old_expiry = self.slot(place).entry.expire_at_ms();
-        self.move_expiry(place.segment, old_expiry, at_ms);
-        self.entry_mut(place).set_expiry(at_ms);
+        let old_expiry = self.slot(place).expire_at_ms();
+        if old_expiry != at_ms {
+            self.move_expiry(place.segment, old_expiry, at_ms);
+            self.slot_mut(place).expire_at_ms = at_ms.unwrap_or(NEVER);
+        }
+    }
+
+    /// Changes when the entry at `place` was last used; the place stays good.
+    #[inline]
+    pub(crate) fn set_access(&mut self, place: Place, access: Access) {
+        self.slot_mut(place).access = access;
+    }
+
+    /// Removes the entry at `place`. May merge segments, so other places are void. A large value is freed later.
+    pub(crate) fn remove(&mut self, place: Place) {
+        let slot = self.take_slot(place);
+        self.discard(slot.value);
     }
 
     /// Takes out the entry at `place`. May merge segments, so other places are void.
-    pub(crate) fn remove(&mut self, place: Place) -> Slot {
+    pub(crate) fn take(&mut self, place: Place) -> Entry {
+        let slot = self.take_slot(place);
+        let expire_at_ms = slot.expire_at_ms();
+        Entry::new(slot.value).with_expiry(expire_at_ms)
+    }
+
+    fn take_slot(&mut self, place: Place) -> Slot {
         let (segment, hasher) = self.segment_and_hasher(place.segment);
         let occupied = segment.slots.get_bucket_entry(place.bucket).ok();
         let (slot, _) = occupied.expect("a place names an entry").remove();
-        segment.forget_expiry(slot.entry.expire_at_ms());
+        segment.forget_expiry(slot.expire_at_ms());
         // A table that has emptied gives memory back, at most once per halving.
         if segment.slots.capacity() > 28 && segment.slots.len() * 4 < segment.slots.capacity() {
             let capacity = segment.slots.len() * 2;
             segment.slots.shrink_to(capacity, |slot| hash_key(hasher, &slot.key).0);
         }
         self.len -= 1;
-        self.uncount_expiry(slot.entry.expire_at_ms());
+        self.data_bytes -= slot.data_bytes();
+        self.uncount_expiry(slot.expire_at_ms());
         if self.is_sparse() {
             self.merge_last();
         }
         slot
     }
 
-    /// All entries, segment by segment.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.chunks.iter().flatten().flat_map(|segment| segment.slots.iter())
+    /// Drops a value that is no longer in the table: now if it is small, later if it is large.
+    fn discard(&mut self, value: Value) {
+        if value.len() > FREE_AT_ONCE_MAX {
+            self.discarded_bytes += value.heap_size();
+            self.discarded.push(value);
+        }
     }
 
-    /// Takes all entries out, segment by segment.
-    pub(crate) fn into_slots(self) -> impl Iterator<Item = Slot> {
-        self.chunks.into_iter().flatten().flat_map(|segment| segment.slots.into_iter())
+    /// Frees about `budget` elements of large values that have been removed; says whether some are left.
+    pub(crate) fn free(&mut self, budget: usize) -> bool {
+        let Some(value) = self.discarded.last_mut() else { return false };
+        let before = value.heap_size();
+        let is_left = value.free_some(budget);
+        self.discarded_bytes -= before;
+        if is_left {
+            self.discarded_bytes += value.heap_size();
+        } else {
+            self.discarded.pop();
+        }
+        !self.discarded.is_empty()
+    }
+
+    /// Bytes of all keys and entries.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.data_bytes
+    }
+
+    /// Bytes of removed values that have not been freed yet.
+    pub(crate) fn discarded_bytes(&self) -> usize {
+        self.discarded_bytes
+    }
+
+    /// Bytes of what finds the entries. Cost: O(segments).
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        let index = |segment: &Segment| {
+            let slots = segment.slots.len() * size_of::<Slot>();
+            segment.slots.allocation_size().saturating_sub(slots)
+        };
+        let chunks = self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Segment>());
+        self.chunks.iter().flatten().map(index).sum::<usize>() + chunks.sum::<usize>()
+    }
+
+    /// A key and entry of segment `index`, drawn by lot; only among those that expire if `is_expiring`. `None` if
+    /// there is none, or if the lot fell on nothing a few times. Cost: O(1).
+    pub(crate) fn draw(
+        &self,
+        index: usize,
+        is_expiring: bool,
+        rng: &mut Rng,
+    ) -> Option<(&[u8], EntryRef<'_>)> {
+        const DRAWS_MAX: usize = 32;
+        let segment = self.segment(index);
+        if segment.slots.is_empty() || is_expiring && segment.expiring_count == 0 {
+            return None;
+        }
+        for _ in 0..DRAWS_MAX {
+            let bucket = rng.below(segment.slots.num_buckets());
+            let slot = segment.slots.get_bucket(bucket);
+            if let Some(slot) = slot.filter(|slot| !is_expiring || slot.expire_at_ms != NEVER) {
+                return Some((&slot.key, slot.view(Place { segment: index, bucket })));
+            }
+        }
+        None
+    }
+
+    /// All keys and entries, segment by segment.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
+        (0..self.segment_count).flat_map(|index| self.segment_entries(index))
+    }
+
+    /// Takes all keys and entries out, segment by segment.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Box<[u8]>, Entry)> {
+        let slots = self.chunks.into_iter().flatten().flat_map(|segment| segment.slots.into_iter());
+        slots.map(|slot| {
+            let entry = Entry::new(slot.value).with_access(slot.access);
+            let expire_at_ms = (slot.expire_at_ms != NEVER).then_some(slot.expire_at_ms);
+            (slot.key, entry.with_expiry(expire_at_ms))
+        })
     }
 
     /// Drops entries, some hundreds at a time, until about `budget` of them are gone; says whether some are left.
     /// What remains can only be dropped further.
     pub(crate) fn dismantle(&mut self, budget: usize) -> bool {
+        if !self.discarded.is_empty() {
+            self.free(budget);
+            return true;
+        }
         let mut dropped_count = 0;
         while dropped_count <= budget {
-            let Some(chunk) = self.chunks.last_mut() else { return false };
-            match chunk.pop() {
-                Some(segment) => dropped_count += segment.slots.len() + 1,
-                None => drop(self.chunks.pop()),
+            let Some(chunk) = self.chunks.last_mut() else { return !self.discarded.is_empty() };
+            let Some(segment) = chunk.pop() else {
+                self.chunks.pop();
+                continue;
+            };
+            dropped_count += segment.slots.len() + 1;
+            for slot in segment.slots {
+                self.data_bytes -= slot.data_bytes();
+                self.discard(slot.value);
             }
         }
         true
@@ -295,9 +497,21 @@ impl Table {
         (after < 1 << POSITION_BITS).then_some(after)
     }
 
-    /// The entries of segment `index`.
-    pub(crate) fn segment_slots(&self, index: usize) -> impl ExactSizeIterator<Item = &Slot> {
-        self.segment(index).slots.iter()
+    /// How many entries segment `index` has.
+    pub(crate) fn segment_len(&self, index: usize) -> usize {
+        self.segment(index).slots.len()
+    }
+
+    /// The keys and entries of segment `index`.
+    pub(crate) fn segment_entries(
+        &self,
+        index: usize,
+    ) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
+        let slots = &self.segment(index).slots;
+        (0..slots.num_buckets()).filter_map(move |bucket| {
+            let slot = slots.get_bucket(bucket)?;
+            Some((&*slot.key, slot.view(Place { segment: index, bucket })))
+        })
     }
 
     /// Lower bound of the expiries in segment `index`; `i64::MAX` if nothing there expires.
@@ -305,11 +519,12 @@ impl Table {
         self.segment(index).soonest_ms
     }
 
-    /// Takes out the entries of segment `index` whose expiry lies before `now_ms`. May merge segments.
-    pub(crate) fn take_due(&mut self, index: usize, now_ms: i64) -> Vec<Slot> {
+    /// Removes the entries of segment `index` whose expiry lies before `now_ms`, after handing each key to `taken`.
+    /// May merge segments.
+    pub(crate) fn take_due(&mut self, index: usize, now_ms: i64, mut taken: impl FnMut(&[u8])) {
         let segment = self.segment_mut(index);
         let mut soonest_ms = i64::MAX;
-        let is_due = |slot: &mut Slot| match slot.entry.expire_at_ms() {
+        let is_due = |slot: &mut Slot| match slot.expire_at_ms() {
             Some(at_ms) if at_ms < now_ms => true,
             Some(at_ms) => {
                 soonest_ms = soonest_ms.min(at_ms);
@@ -321,13 +536,15 @@ impl Table {
         segment.soonest_ms = soonest_ms;
         segment.expiring_count -= due.len();
         self.len -= due.len();
-        for slot in &due {
-            self.uncount_expiry(slot.entry.expire_at_ms());
+        for slot in due {
+            taken(&slot.key);
+            self.uncount_expiry(slot.expire_at_ms());
+            self.data_bytes -= slot.data_bytes();
+            self.discard(slot.value);
         }
         while self.is_sparse() {
             self.merge_last();
         }
-        due
     }
 
     #[inline]
@@ -432,17 +649,18 @@ impl Table {
     /// Panics if an invariant of the file's head does not hold. Cost: O(entries).
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) {
-        let (mut len, mut expiring, mut sum) = (0, 0, 0);
+        let (mut len, mut expiring, mut sum, mut data_bytes) = (0, 0, 0, 0);
         assert!(self.mask.count_ones() == self.mask.trailing_ones());
         assert!(self.segment_count <= self.mask && self.segment_count > self.mask >> 1);
         for (index, segment) in self.chunks.iter().flatten().enumerate() {
             let mut segment_expiring = 0;
             for slot in &segment.slots {
                 let hash = self.hash(&slot.key);
+                data_bytes += slot.data_bytes();
                 assert_eq!(self.segment_of(hash), index);
                 assert_eq!(self.segment_at(hash.position()), index);
                 assert!(self.position_after(index).is_none_or(|after| hash.position() < after));
-                if let Some(at_ms) = slot.entry.expire_at_ms() {
+                if let Some(at_ms) = slot.expire_at_ms() {
                     segment_expiring += 1;
                     sum += i128::from(at_ms);
                     assert!(segment.soonest_ms <= at_ms);
@@ -454,6 +672,7 @@ impl Table {
         }
         let segment_count: usize = self.chunks.iter().map(Vec::len).sum();
         assert_eq!(self.segment_count, segment_count);
+        assert_eq!(self.data_bytes, data_bytes);
         assert_eq!((self.len, self.expiring_count, self.expiry_sum_ms), (len, expiring, sum));
     }
 }

@@ -60,14 +60,15 @@ fn put(ctx: &mut WriteContext<'_>, key: &[u8], entry: Entry) {
     take(ctx, key);
     if ctx.options.is_journaling {
         let (db, journal) = (ctx.db_index, &mut ctx.effects.journal);
-        rebuild::commands(key, &entry, &mut |command| journal.append(db, command.as_argv()));
+        let (value, at_ms) = (entry.value.view(), entry.expire_at_ms());
+        rebuild::commands(key, value, at_ms, &mut |command| journal.append(db, command.as_argv()));
     }
     ctx.insert(key, entry);
 }
 
 /// Removes `key`; says whether it was there.
 fn take(ctx: &mut WriteContext<'_>, key: &[u8]) -> bool {
-    let was_there = ctx.remove(key).is_some();
+    let was_there = ctx.remove(key);
     if was_there && ctx.options.is_journaling {
         ctx.effects.journal.append_args(ctx.db_index, &[b"DEL", key]);
     }

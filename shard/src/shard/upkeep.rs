@@ -2,7 +2,6 @@
 
 use super::Shard;
 use crate::call::Now;
-use crate::keyspace::entry::Entry;
 use crate::types::rebuild;
 
 /// Steps that `active-expire-effort` adds to a budget, in per cent per level above the first.
@@ -48,15 +47,16 @@ impl Shard {
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
         let (stats, effects, options) = (&self.stats, &mut self.effects, &self.options);
-        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, slot| {
+        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, key| {
             stats.expired.set(stats.expired.get() + 1);
-            effects.expired(options, db, &slot.key);
+            effects.expired(options, db, key);
         });
         self.expiry_cycle = cycle;
         is_unfinished
     }
 
-    /// Frees about `budget` entries of databases that were flushed; says whether some are left.
+    /// Frees about `budget` entries of databases that were flushed, or elements of large values that were removed; says
+    /// whether some may be left.
     pub fn free_cycle(&mut self, budget: usize) -> bool {
         self.keyspace.free(budget)
     }
@@ -97,8 +97,8 @@ impl Shard {
         if entry.is_expired(now) {
             return None;
         }
-        let mut len = size_of::<Entry>() + key.len();
-        rebuild::commands(key, entry, &mut |command| {
+        let mut len = 32 + key.len();
+        rebuild::commands(key, entry.value, entry.expire_at_ms(), &mut |command| {
             len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
         });
         Some(len)
@@ -110,16 +110,16 @@ impl Shard {
     pub fn debug_object(&self, now: Now, db: u16, key: &[u8]) -> Option<String> {
         let entry = self.keyspace.database(db).find_any(key)?;
         let mut len = 0;
-        rebuild::commands(key, entry, &mut |command| {
+        rebuild::commands(key, entry.value, entry.expire_at_ms(), &mut |command| {
             len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
         });
         Some(format!(
             "Value at:{:p} refcount:1 encoding:{} serializedlength:{len} lru:{} \
              lru_seconds_idle:{}",
-            &raw const entry.value,
+            std::ptr::from_ref(self),
             entry.value.encoding(),
-            entry.accessed().seconds() & 0x00FF_FFFF,
-            entry.accessed().idle_seconds(now),
+            entry.access().bits(),
+            entry.access().idle_seconds(now),
         ))
     }
 }

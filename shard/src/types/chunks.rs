@@ -5,6 +5,7 @@
 //! without bound is the list of chunks: 24 bytes for [`CHUNK_LEN`] items.
 //! Invariant: every chunk but the last is full, none is empty.
 
+use crate::memory::block_size;
 use std::ops::{Index, IndexMut, Range};
 
 /// Items in a full chunk.
@@ -117,17 +118,6 @@ fn shrink<T>(items: &mut Vec<T>) {
     }
 }
 
-/// What the allocator takes for a block of `bytes`: a multiple of 16 up to 64, and beyond four sizes for each doubling.
-#[must_use]
-pub(crate) fn block_size(bytes: usize) -> usize {
-    match bytes {
-        0 => 0,
-        1..=8 => 8,
-        9..=64 => bytes.next_multiple_of(16),
-        _ => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,25 +165,6 @@ mod tests {
         }
         while chunks.pop().is_some() {
             assert!(chunks.heap_size() <= 4 * chunks.len() * 8 + 640, "{}", chunks.len());
-        }
-    }
-
-    #[test]
-    fn blocks_have_the_sizes_of_the_allocator() {
-        for (bytes, block) in [
-            (0, 0),
-            (1, 8),
-            (9, 16),
-            (33, 48),
-            (64, 64),
-            (65, 80),
-            (100, 112),
-            (128, 128),
-            (129, 160),
-            (1000, 1024),
-            (1025, 1280),
-        ] {
-            assert_eq!(block_size(bytes), block, "{bytes}");
         }
     }
 }

@@ -5,12 +5,10 @@
 //! Large form: rows of a table, many of them in one allocation (`hashtable`). A hash never goes back to the small form.
 //! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
 
-use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::request::ArgvBuf;
 
 /// How large the small form may get.
@@ -272,26 +270,6 @@ fn pairs<'a>(
 fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
     let mut fields = packed.spots().step_by(2);
     fields.find(|(_, text)| *text == field).map(|(spot, _)| spot)
-}
-
-impl Typed for Hash {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::Hash(hash) => Ok(hash),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::Hash(hash) => Ok(hash),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Hash(Box::new(self))
-    }
 }
 
 /// The same fields with the same values, in whatever order and form.

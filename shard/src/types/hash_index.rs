@@ -9,7 +9,8 @@
 //! spread evenly, so where one stands is guessed from its value and found a few steps away.
 //! Invariant: each number stands once, in the segment of its entry's hash, under its tag.
 
-use super::chunks::{Chunks, block_size};
+use super::chunks::Chunks;
+use crate::memory::block_size;
 use ahash::RandomState;
 use std::sync::OnceLock;
 
@@ -125,13 +126,11 @@ impl HashIndex {
         segment.slots[at] = Slot::new(hash, to);
     }
 
-    /// Drops a segment or two, for an owner that drops its entries; the index finds nothing any more. Says whether
+    /// Drops a segment, for an owner that drops its entries; the index finds nothing any more. Says whether
     /// something is left.
     pub fn free_some(&mut self) -> bool {
-        for _ in 0..2 {
-            if let Some(segment) = self.segments.pop() {
-                self.segments_size -= segment.heap_size();
-            }
+        if let Some(segment) = self.segments.pop() {
+            self.segments_size -= segment.heap_size();
         }
         !self.segments.is_empty()
     }

@@ -4,7 +4,7 @@
 //! Layout: sorted integers of one width, the narrowest that holds them all. An insertion may widen it, as in Redis
 //! nothing makes it narrower again.
 
-use super::chunks::block_size;
+use crate::memory::block_size;
 
 /// Integers in ascending order.
 #[derive(Clone, Debug)]

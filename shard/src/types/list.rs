@@ -6,11 +6,9 @@
 //! the threshold (`list-max-listpack-size`) is about that size. A large list goes back to the small form when it has
 //! shrunk to half the threshold. Source: sizes, thresholds and names as in Redis 7.2.
 
-use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::packed::Packed;
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::number;
 use protocol::request::ArgvBuf;
 use std::collections::VecDeque;
@@ -261,6 +259,13 @@ impl List {
         removed_count
     }
 
+    /// Drops about `budget` elements of a list that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        let len = self.len();
+        self.remove(len.saturating_sub(budget)..len);
+        !self.is_empty()
+    }
+
     /// Hands out commands that make this list under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"RPUSH", key], emit);
@@ -309,26 +314,6 @@ fn packed_size(element: &[u8]) -> usize {
         _ => 5,
     };
     size + size_len
-}
-
-impl Typed for List {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::List(list) => Ok(list),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::List(list) => Ok(list),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::List(Box::new(self))
-    }
 }
 
 /// The same elements in the same order, in whatever form.

@@ -6,7 +6,8 @@
 //! or more lies in an allocation of its own, which bounds what is moved: a page has less than 16 KiB.
 //! Invariant: every page but the last is full, none is empty. A long row takes no bytes in the page.
 
-use super::chunks::{Chunks, block_size};
+use super::chunks::Chunks;
+use crate::memory::block_size;
 use smallvec::SmallVec;
 
 /// Rows in a full page.
@@ -112,10 +113,9 @@ impl Pages {
         });
     }
 
-    /// Drops the last page or two; says whether something is left.
+    /// Drops the last page; says whether something is left.
     pub fn free_some(&mut self) -> bool {
-        for _ in 0..2 {
-            let Some(page) = self.pages.pop() else { break };
+        if let Some(page) = self.pages.pop() {
             self.len -= usize::from(page.len);
             let longs_size = page.longs.iter().map(|long| block_size(long.bytes.len()));
             self.pages_size -= page.base_size() + longs_size.sum::<usize>();
@@ -371,7 +371,7 @@ mod tests {
         (0..1000).for_each(|_| pages.push(&[&row(&mut rng)]));
         let mut len = pages.len();
         while pages.free_some() {
-            assert!(pages.len() < len && len - pages.len() <= 2 * PAGE_LEN);
+            assert!(pages.len() < len && len - pages.len() <= PAGE_LEN);
             len = pages.len();
             pages.check_invariants();
         }

@@ -2,25 +2,30 @@
 //!
 //! Path: each type's `rebuild` -> here -> the journal.
 
-use crate::keyspace::entry::Entry;
-use crate::value::Value;
+use crate::value::ValueRef;
 use protocol::request::ArgvBuf;
 
 /// Most members of a collection in one command.
 pub const BATCH_MEMBERS_MAX: usize = 64;
 
-/// Hands on commands that make `entry` under `key`, where there is no such key yet, in order.
-pub fn commands(key: &[u8], entry: &Entry, emit: &mut dyn FnMut(ArgvBuf)) {
-    match &entry.value {
-        Value::String(string) => {
+/// Hands on commands that make `value` under `key`, where there is no such key yet, in order; `expire_at_ms` is in
+/// milliseconds since 1970.
+pub fn commands(
+    key: &[u8],
+    value: ValueRef<'_>,
+    expire_at_ms: Option<i64>,
+    emit: &mut dyn FnMut(ArgvBuf),
+) {
+    match value {
+        ValueRef::String(string) => {
             string.with_bytes(|bytes| emit([b"SET".as_slice(), key, bytes].into_iter().collect()));
         }
-        Value::List(list) => list.rebuild(key, emit),
-        Value::Set(set) => set.rebuild(key, emit),
-        Value::SortedSet(set) => set.rebuild(key, emit),
-        Value::Hash(hash) => hash.rebuild(key, emit),
+        ValueRef::List(list) => list.rebuild(key, emit),
+        ValueRef::Set(set) => set.rebuild(key, emit),
+        ValueRef::SortedSet(set) => set.rebuild(key, emit),
+        ValueRef::Hash(hash) => hash.rebuild(key, emit),
     }
-    if let Some(at_ms) = entry.expire_at_ms() {
+    if let Some(at_ms) = expire_at_ms {
         let mut digits = itoa::Buffer::new();
         let at_ms = digits.format(at_ms).as_bytes();
         emit([b"PEXPIREAT".as_slice(), key, at_ms].into_iter().collect());

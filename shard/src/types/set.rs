@@ -6,13 +6,11 @@
 //! Source: thresholds, names and when a form changes as in Redis 7.2 (`set-max-intset-entries`,
 //! `set-max-listpack-entries`, `set-max-listpack-value`).
 
-use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::intset::IntSet;
 use crate::types::packed::{Packed, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::number;
 use protocol::request::ArgvBuf;
 
@@ -397,26 +395,6 @@ fn members<'a>(
 /// Where `member` begins.
 fn find(packed: &Packed, member: &[u8]) -> Option<Spot> {
     packed.spots().find(|(_, text)| *text == member).map(|(spot, _)| spot)
-}
-
-impl Typed for Set {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::Set(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::Set(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::Set(Box::new(self))
-    }
 }
 
 /// The same members, in whatever order and form.

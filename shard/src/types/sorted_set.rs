@@ -8,14 +8,12 @@
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
 
-use crate::error::CommandError;
+use crate::memory::block_size;
 use crate::options::Options;
-use crate::types::chunks::block_size;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
-use crate::value::{Typed, Value};
 use protocol::number;
 use protocol::request::ArgvBuf;
 use std::ops::Range;
@@ -263,6 +261,13 @@ impl SortedSet {
         }
     }
 
+    /// Drops about `budget` members of a set that nobody needs any more; says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        let len = self.len();
+        self.remove_range(len.saturating_sub(budget)..len);
+        !self.is_empty()
+    }
+
     /// Hands out commands that make this sorted set under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"ZADD", key], emit);
@@ -391,26 +396,6 @@ impl DoubleEndedIterator for Members<'_> {
 
 fn pair(members: &DenseTable<Scored>, place: Place) -> (&[u8], f64) {
     (&members.entries()[place.index as usize].member, place.score)
-}
-
-impl Typed for SortedSet {
-    fn from_value(value: &Value) -> Result<&Self, CommandError> {
-        match value {
-            Value::SortedSet(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn from_value_mut(value: &mut Value) -> Result<&mut Self, CommandError> {
-        match value {
-            Value::SortedSet(set) => Ok(set),
-            _ => Err(CommandError::WrongType),
-        }
-    }
-
-    fn into_value(self) -> Value {
-        Value::SortedSet(Box::new(self))
-    }
 }
 
 /// The same members with the same scores, in whatever form.

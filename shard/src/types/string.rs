@@ -3,6 +3,7 @@
 //! The three forms are Redis's encodings, and OBJECT ENCODING tells them apart: a whole value that is stored becomes
 //! `int`, or `embstr` up to [`EMBEDDED_LEN_MAX`] bytes, or `raw`; one that is changed inside becomes `raw` and stays so.
 
+use crate::memory::block_size;
 use protocol::number;
 
 /// Longest string of the encoding `embstr`, in bytes. Source: OBJECT ENCODING of Redis 7.2.
@@ -25,50 +26,47 @@ impl Str {
     /// Stores `bytes`, as an integer if they are the text of one.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Str {
-        match number::parse_i64(bytes) {
-            Some(integer) => Str::Int(integer),
-            None => Str::from_text(bytes),
-        }
+        StrRef::new(bytes).to_str()
     }
 
     /// Stores `bytes` as they are, even if they are the text of an integer.
     #[must_use]
     pub fn from_text(bytes: &[u8]) -> Str {
-        if bytes.len() <= EMBEDDED_LEN_MAX {
-            Str::Embedded(bytes.into())
-        } else {
-            Str::Raw(bytes.to_vec())
-        }
+        StrRef::from_text(bytes).to_str()
     }
 
-    /// The same as `*self = Str::new(bytes)`, but in the memory it has, if that fits: the length of an embedded string
+    /// The same as `*self = new.to_str()`, but in the memory it has, if that fits: the length of an embedded string
     /// must be the same, a raw one may use its room as long as that is at most twice what it needs.
-    pub fn assign(&mut self, bytes: &[u8]) {
-        if let Some(integer) = number::parse_i64(bytes) {
-            *self = Str::Int(integer);
-            return;
-        }
-        match self {
-            Str::Embedded(old) if old.len() == bytes.len() => old.copy_from_slice(bytes),
-            Str::Raw(old)
-                if bytes.len() > EMBEDDED_LEN_MAX
-                    && (bytes.len()..=2 * bytes.len()).contains(&old.capacity()) =>
+    pub fn assign(&mut self, new: StrRef<'_>) {
+        match (self, new) {
+            (Str::Embedded(old), StrRef::Embedded(bytes)) if old.len() == bytes.len() => {
+                old.copy_from_slice(bytes);
+            }
+            (Str::Raw(old), StrRef::Raw(bytes))
+                if (bytes.len()..=2 * bytes.len()).contains(&old.capacity()) =>
             {
                 old.clear();
                 old.extend_from_slice(bytes);
             }
-            _ => *self = Str::from_text(bytes),
+            (string, new) => *string = new.to_str(),
+        }
+    }
+
+    /// The string, to read.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> StrRef<'_> {
+        match self {
+            Str::Int(integer) => StrRef::Int(*integer),
+            Str::Embedded(bytes) => StrRef::Embedded(bytes),
+            Str::Raw(bytes) => StrRef::Raw(bytes),
         }
     }
 
     /// Hands the text to `read`; an integer is printed on the stack first.
     #[inline]
     pub fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        match self {
-            Str::Int(integer) => read(itoa::Buffer::new().format(*integer).as_bytes()),
-            Str::Embedded(bytes) => read(bytes),
-            Str::Raw(bytes) => read(bytes),
-        }
+        self.view().with_bytes(read)
     }
 
     /// The first byte, if the text lies in memory of its own.
@@ -96,10 +94,7 @@ impl Str {
     /// The integer that the text stands for; `None` if it is not the shortest form of a 64-bit integer.
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {
-        match self {
-            Str::Int(integer) => Some(*integer),
-            _ => self.with_bytes(number::parse_i64),
-        }
+        self.view().as_integer()
     }
 
     /// The bytes, to change them in place: from here on the encoding is `raw`.
@@ -130,20 +125,103 @@ impl Str {
     /// What OBJECT ENCODING prints.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
-        match self {
-            Str::Int(_) => "int",
-            Str::Embedded(_) => "embstr",
-            Str::Raw(_) => "raw",
-        }
+        self.view().encoding()
     }
 
-    /// Bytes of heap it holds.
+    /// Bytes of heap it holds, as the allocator counts them.
     #[must_use]
     pub fn heap_size(&self) -> usize {
         match self {
             Str::Int(_) => 0,
-            Str::Embedded(bytes) => bytes.len(),
-            Str::Raw(bytes) => bytes.capacity(),
+            Str::Embedded(bytes) => block_size(bytes.len()),
+            Str::Raw(bytes) => block_size(bytes.capacity()),
+        }
+    }
+}
+
+/// The empty string.
+impl Default for Str {
+    fn default() -> Self {
+        Str::Embedded(Box::default())
+    }
+}
+
+/// A string value, to read or to be stored: a [`Str`] that owns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrRef<'a> {
+    /// The text of this integer (encoding `int`).
+    Int(i64),
+    /// A short text (encoding `embstr`).
+    Embedded(&'a [u8]),
+    /// A long text, or one that was changed in place (encoding `raw`).
+    Raw(&'a [u8]),
+}
+
+impl<'a> StrRef<'a> {
+    /// `bytes` as a whole string that is stored: as an integer if they are the text of one.
+    #[must_use]
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        match number::parse_i64(bytes) {
+            Some(integer) => StrRef::Int(integer),
+            None => StrRef::from_text(bytes),
+        }
+    }
+
+    /// `bytes` as they are, even if they are the text of an integer.
+    #[must_use]
+    #[inline]
+    pub fn from_text(bytes: &'a [u8]) -> Self {
+        if bytes.len() <= EMBEDDED_LEN_MAX { StrRef::Embedded(bytes) } else { StrRef::Raw(bytes) }
+    }
+
+    /// Hands the text to `read`; an integer is printed on the stack first.
+    #[inline]
+    pub fn with_bytes<T>(self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            StrRef::Int(integer) => read(itoa::Buffer::new().format(integer).as_bytes()),
+            StrRef::Embedded(bytes) | StrRef::Raw(bytes) => read(bytes),
+        }
+    }
+
+    /// Length of the text in bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.with_bytes(<[u8]>::len)
+    }
+
+    /// Whether the text is empty.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The integer that the text stands for; `None` if it is not the shortest form of a 64-bit integer.
+    #[must_use]
+    pub fn as_integer(self) -> Option<i64> {
+        match self {
+            StrRef::Int(integer) => Some(integer),
+            StrRef::Embedded(bytes) | StrRef::Raw(bytes) => number::parse_i64(bytes),
+        }
+    }
+
+    /// What OBJECT ENCODING prints.
+    #[must_use]
+    pub fn encoding(self) -> &'static str {
+        match self {
+            StrRef::Int(_) => "int",
+            StrRef::Embedded(_) => "embstr",
+            StrRef::Raw(_) => "raw",
+        }
+    }
+
+    /// A copy of its own, in an exact allocation.
+    #[must_use]
+    pub fn to_str(self) -> Str {
+        match self {
+            StrRef::Int(integer) => Str::Int(integer),
+            StrRef::Embedded(bytes) => Str::Embedded(bytes.into()),
+            StrRef::Raw(bytes) => Str::Raw(bytes.to_vec()),
         }
     }
 }
@@ -193,11 +271,11 @@ mod tests {
         for old in values {
             for new in values {
                 let mut string = Str::new(old);
-                string.assign(new);
+                string.assign(StrRef::new(new));
                 assert_eq!(string, Str::new(new));
                 let mut changed = Str::new(old);
                 changed.make_raw();
-                changed.assign(new);
+                changed.assign(StrRef::new(new));
                 assert_eq!(changed, Str::new(new), "after a change in place");
             }
         }
@@ -208,7 +286,7 @@ mod tests {
         for len in [3, 44, 45, 1000] {
             let mut string = Str::new(&vec![b'a'; len]);
             let before = string.with_bytes(<[u8]>::as_ptr);
-            string.assign(&vec![b'b'; len]);
+            string.assign(StrRef::new(&vec![b'b'; len]));
             assert_eq!(string.with_bytes(<[u8]>::as_ptr), before, "{len} bytes");
         }
     }
@@ -216,8 +294,8 @@ mod tests {
     #[test]
     fn a_short_value_does_not_keep_the_memory_of_a_long_one() {
         let mut string = Str::new(&[b'a'; 1000]);
-        string.assign(&[b'b'; 100]);
-        assert_eq!(string.heap_size(), 100);
+        string.assign(StrRef::new(&[b'b'; 100]));
+        assert_eq!(string.heap_size(), block_size(100));
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn hincrby(
 ) -> Result<Written, CommandError> {
     let (key, field, increment) = (args.key()?, args.bytes()?, args.integer()?);
     let limits = HashLimits::from(ctx.options);
-    let hash = ctx.get_or_create::<Hash>(key)?;
+    let mut hash = ctx.get_or_create::<Hash>(key)?;
     let old = match hash.get(field) {
         Some(text) => {
             number::parse_i64(text).ok_or(CommandError::text("ERR hash value is not an integer"))?
@@ -83,7 +83,7 @@ fn hincrbyfloat(
         return Err(CommandError::text("ERR value is NaN or Infinity"));
     }
     let limits = HashLimits::from(ctx.options);
-    let hash = ctx.get_or_create::<Hash>(key)?;
+    let mut hash = ctx.get_or_create::<Hash>(key)?;
     let old = match hash.get(field) {
         Some(text) => {
             LongDouble::parse(text).ok_or(CommandError::text("ERR hash value is not a float"))?

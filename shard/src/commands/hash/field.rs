@@ -150,7 +150,7 @@ fn set_fields(
         return Err(CommandError::WrongArity(Cow::Borrowed(name)));
     }
     let limits = HashLimits::from(ctx.options);
-    let hash = ctx.get_or_create::<Hash>(key)?;
+    let mut hash = ctx.get_or_create::<Hash>(key)?;
     let len_max = args.rest().map(<[u8]>::len).max().unwrap_or(0);
     hash.prepare(args.remaining() / 2, len_max, limits);
     let mut added_count = 0;
@@ -168,7 +168,7 @@ fn hsetnx(
 ) -> Result<Written, CommandError> {
     let (key, field, value) = (args.key()?, args.bytes()?, args.bytes()?);
     let limits = HashLimits::from(ctx.options);
-    let hash = ctx.get_or_create::<Hash>(key)?;
+    let mut hash = ctx.get_or_create::<Hash>(key)?;
     if hash.get(field).is_some() {
         reply.integer(0);
         return Ok(Written::unchanged());
@@ -216,7 +216,7 @@ fn hdel(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
-    let Some(hash) = ctx.get_mut::<Hash>(key)? else {
+    let Some(mut hash) = ctx.get_mut::<Hash>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
@@ -226,6 +226,7 @@ fn hdel(
     });
     let removed_count = old_len - hash.len();
     let is_emptied = hash.is_empty();
+    drop(hash);
     reply.integer(removed_count as i64);
     if removed_count == 0 {
         return Ok(Written::unchanged());

@@ -84,7 +84,7 @@ fn del(
 ) -> Result<Written, CommandError> {
     let mut removed_count = 0;
     for key in args.rest() {
-        if ctx.remove(key).is_some() {
+        if ctx.remove(key) {
             ctx.changed(key, Event::DEL);
             removed_count += 1;
         }
@@ -111,7 +111,7 @@ fn touch(
 ) -> Result<(), CommandError> {
     let found = args.rest().filter_map(|key| ctx.peek(key));
     // Whoever says TOUCH means it: CLIENT NO-TOUCH makes no difference.
-    reply.integer(found.inspect(|entry| entry.accessed().touch(ctx.now)).count() as i64);
+    reply.integer(found.inspect(|entry| ctx.touch(entry)).count() as i64);
     Ok(())
 }
 

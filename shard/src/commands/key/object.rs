@@ -7,9 +7,9 @@ use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::keyspace::entry::Entry;
-use crate::types::string::Str;
-use crate::value::Value;
+use crate::keyspace::entry::EntryRef;
+use crate::types::string::StrRef;
+use crate::value::ValueRef;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -107,8 +107,8 @@ fn object(
     };
     match &*word {
         b"encoding" => reply.bulk(entry.value.encoding().as_bytes()),
-        b"idletime" => reply.integer(i64::from(entry.accessed().idle_seconds(ctx.now))),
-        b"refcount" => reply.integer(refcount(entry)),
+        b"idletime" => reply.integer(i64::from(entry.access().idle_seconds(ctx.now))),
+        b"refcount" => reply.integer(refcount(&entry)),
         b"freq" => {
             return Err(CommandError::text(
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
@@ -122,9 +122,9 @@ fn object(
 }
 
 /// Every value here has one owner; what Redis shares shows as it does there.
-fn refcount(entry: &Entry) -> i64 {
-    match &entry.value {
-        Value::String(Str::Int(0..SHARED_INTEGERS)) => REFCOUNT_SHARED,
+fn refcount(entry: &EntryRef<'_>) -> i64 {
+    match entry.value {
+        ValueRef::String(StrRef::Int(0..SHARED_INTEGERS)) => REFCOUNT_SHARED,
         _ => 1,
     }
 }

@@ -12,7 +12,7 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::entry::Entry;
+use crate::keyspace::entry::{Entry, EntryRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -90,7 +90,7 @@ fn rename(
         reply.ok();
         return Ok(Written::unchanged());
     }
-    let entry = ctx.remove(source).ok_or(CommandError::NoSuchKey)?;
+    let entry = ctx.take(source).ok_or(CommandError::NoSuchKey)?;
     put(ctx, target, entry);
     ctx.changed(source, Event::RENAME_FROM);
     ctx.changed(target, Event::RENAME_TO);
@@ -110,7 +110,7 @@ fn renamenx(
         reply.integer(0);
         return Ok(Written::unchanged());
     }
-    let entry = ctx.remove(source).expect("it has just been found");
+    let entry = ctx.take(source).expect("it has just been found");
     put(ctx, target, entry);
     ctx.changed(source, Event::RENAME_FROM);
     ctx.changed(target, Event::RENAME_TO);
@@ -135,10 +135,10 @@ fn rename_piece(
     Ok(piece_of(entry, key_index == 1))
 }
 
-fn piece_of(entry: Option<&Entry>, is_source: bool) -> Piece {
+fn piece_of(entry: Option<EntryRef<'_>>, is_source: bool) -> Piece {
     match entry {
         None => Piece::Missing,
-        Some(entry) if is_source => Piece::Entry(Box::new(entry.clone())),
+        Some(entry) if is_source => Piece::Entry(Box::new(entry.to_entry())),
         Some(_) => Piece::Present,
     }
 }
@@ -223,7 +223,7 @@ fn copy(
 ) -> Result<Written, CommandError> {
     let options = CopyOptions::parse(args, ctx.db_index, ctx.keyspace.database_count())?;
     let (source, target) = (args.key()?, args.key()?);
-    let entry = ctx.entry(source).counted().get().cloned();
+    let entry = ctx.entry(source).counted().get().map(|entry| entry.to_entry());
     let mut ctx = ctx.in_database(options.target_db);
     match entry {
         Some(entry) if options.is_replacing || ctx.find(target).is_none() => {
@@ -289,7 +289,7 @@ fn move_key(
         reply.integer(0);
         return Ok(Written::unchanged());
     }
-    let entry = ctx.remove(key).expect("it has just been found");
+    let entry = ctx.take(key).expect("it has just been found");
     put(&mut ctx.in_database(target_db), key, entry);
     ctx.changed(key, Event::MOVE_FROM);
     ctx.in_database(target_db).changed(key, Event::MOVE_TO);

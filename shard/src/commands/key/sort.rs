@@ -18,7 +18,7 @@ use crate::types::list::{End, List, ListLimit};
 use crate::types::rebuild;
 use crate::types::set::Member;
 use crate::types::string::Str;
-use crate::value::{Typed, Value};
+use crate::value::{Typed, ValueRef};
 use ahash::RandomState;
 use hashbrown::HashMap;
 use protocol::command::{
@@ -178,12 +178,10 @@ impl Reference {
     }
 
     /// The value, as `entry` of the key has it; `None` if it is of another type.
-    fn value_in(&self, entry: &Entry) -> Option<Vec<u8>> {
+    fn value_in(&self, value: ValueRef<'_>) -> Option<Vec<u8>> {
         match &self.field {
-            None => {
-                Str::from_value(&entry.value).ok().map(|string| string.with_bytes(<[u8]>::to_vec))
-            }
-            Some(field) => Hash::from_value(&entry.value).ok()?.get(field).map(<[u8]>::to_vec),
+            None => Some(value.as_type::<Str>().ok()?.with_bytes(<[u8]>::to_vec)),
+            Some(field) => value.as_type::<Hash>().ok()?.get(field).map(<[u8]>::to_vec),
         }
     }
 }
@@ -198,15 +196,17 @@ struct Sorting<'a> {
 
 impl<'a> Sorting<'a> {
     /// Takes the elements out of `value` and, if that needs no other keys, sorts them.
-    fn new(mut request: Request<'a>, value: Option<&Value>) -> Result<Self, CommandError> {
+    fn new(mut request: Request<'a>, value: Option<ValueRef<'_>>) -> Result<Self, CommandError> {
         let mut elements: Vec<Vec<u8>> = match value {
             None => Vec::new(),
-            Some(Value::List(list)) => list.iter().map(<[u8]>::to_vec).collect(),
-            Some(Value::Set(set)) => set.iter().map(Member::to_vec).collect(),
-            Some(Value::SortedSet(set)) => set.iter().map(|(member, _)| member.to_vec()).collect(),
+            Some(ValueRef::List(list)) => list.iter().map(<[u8]>::to_vec).collect(),
+            Some(ValueRef::Set(set)) => set.iter().map(Member::to_vec).collect(),
+            Some(ValueRef::SortedSet(set)) => {
+                set.iter().map(|(member, _)| member.to_vec()).collect()
+            }
             Some(_) => return Err(CommandError::WrongType),
         };
-        let has_order = !matches!(value, Some(Value::Set(_)));
+        let has_order = !matches!(value, Some(ValueRef::Set(_)));
         if request.is_unsorted && !has_order && request.store.is_some() {
             // What is stored must not depend on the order of a set.
             request.is_unsorted = false;
@@ -333,9 +333,9 @@ fn sort(
     let request = Request::parse(args)?;
     let target = request.store.and_then(|index| argv.get(index));
     let source = ctx.entry(args.key()?).counted();
-    let sorting = Sorting::new(request, source.get().map(|entry| &entry.value))?;
+    let sorting = Sorting::new(request, source.get().map(|entry| entry.value))?;
     let values = sorting.finish(|reference| {
-        ctx.entry(&reference.key).counted().get().and_then(|entry| reference.value_in(entry))
+        ctx.entry(&reference.key).counted().get().and_then(|entry| reference.value_in(entry.value))
     })?;
     let Some(target) = target else {
         write_values(&values, reply);
@@ -344,13 +344,14 @@ fn sort(
     reply.integer(values.len() as i64);
     let mut commands = Vec::new();
     let event = if let Some(entry) = stored(&values, ctx.options) {
-        rebuild::commands(target, &entry, &mut |command| commands.push(command));
-        if ctx.insert(target, entry).is_some() {
+        let value = entry.value.view();
+        rebuild::commands(target, value, None, &mut |command| commands.push(command));
+        if ctx.insert(target, entry) {
             commands.insert(0, [b"DEL", target].into_iter().collect());
         }
         Event::SORTSTORE
     } else {
-        if ctx.remove(target).is_none() {
+        if !ctx.remove(target) {
             return Ok(Written::unchanged());
         }
         commands.push([b"DEL", target].into_iter().collect());
@@ -368,9 +369,10 @@ fn sort_ro(
 ) -> Result<(), CommandError> {
     let request = Request::parse(args)?;
     let source = ctx.find(args.key()?);
-    let sorting = Sorting::new(request, source.map(|entry| &entry.value))?;
-    let values = sorting
-        .finish(|reference| ctx.find(&reference.key).and_then(|entry| reference.value_in(entry)))?;
+    let sorting = Sorting::new(request, source.map(|entry| entry.value))?;
+    let values = sorting.finish(|reference| {
+        ctx.find(&reference.key).and_then(|entry| reference.value_in(entry.value))
+    })?;
     write_values(&values, reply);
     Ok(())
 }
@@ -412,9 +414,9 @@ fn piece(ctx: &ReadContext<'_>, key_index: usize, args: Args<'_>) -> Result<Piec
     Request::parse(args)?;
     let key = args.argv().get(key_index).filter(|_| key_index == 1);
     let Some(entry) = key.and_then(|key| ctx.find(key)) else { return Ok(Piece::Missing) };
-    match &entry.value {
-        Value::List(_) | Value::Set(_) | Value::SortedSet(_) => {
-            Ok(Piece::Entry(Box::new(entry.clone())))
+    match entry.value {
+        ValueRef::List(_) | ValueRef::Set(_) | ValueRef::SortedSet(_) => {
+            Ok(Piece::Entry(Box::new(entry.to_entry())))
         }
         _ => Err(CommandError::WrongType),
     }
@@ -423,7 +425,7 @@ fn piece(ctx: &ReadContext<'_>, key_index: usize, args: Args<'_>) -> Result<Piec
 /// The sorting that the piece of the first key allows.
 fn sorting<'a>(args: Args<'a>, pieces: &[Piece]) -> Result<Sorting<'a>, CommandError> {
     let value = match pieces.first() {
-        Some(Piece::Entry(entry)) => Some(&entry.value),
+        Some(Piece::Entry(entry)) => Some(entry.value.view()),
         _ => None,
     };
     Sorting::new(Request::parse(args)?, value)

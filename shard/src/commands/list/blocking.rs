@@ -88,7 +88,7 @@ fn serve(
     end: End,
 ) -> Result<Option<Written>, CommandError> {
     let key = args.argv().get(key_index).expect("the index of a key lies inside the request");
-    let Some(list) = ctx.get_mut::<List>(key)? else { return Ok(None) };
+    let Some(list) = ctx.get::<List>(key)? else { return Ok(None) };
     reply.array(2);
     reply.bulk(key);
     pop::reply_with_end(list, end, reply);

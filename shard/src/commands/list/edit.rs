@@ -71,7 +71,7 @@ fn lset(
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
     let limit = ListLimit::from(ctx.options);
-    let list = ctx.get_mut::<List>(key)?.ok_or(CommandError::NoSuchKey)?;
+    let mut list = ctx.get_mut::<List>(key)?.ok_or(CommandError::NoSuchKey)?;
     let (index, element) = (args.integer()?, args.bytes()?);
     let index = indices::position(index, list.len()).ok_or(CommandError::IndexOutOfRange)?;
     list.prepare(1, element.len(), limit);
@@ -98,7 +98,7 @@ fn linsert(
     };
     let (pivot, element) = (args.bytes()?, args.bytes()?);
     let limit = ListLimit::from(ctx.options);
-    let Some(list) = ctx.get_mut::<List>(key)? else {
+    let Some(mut list) = ctx.get_mut::<List>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
@@ -121,7 +121,7 @@ fn lrem(
 ) -> Result<Written, CommandError> {
     let (key, count, element) = (args.key()?, args.integer()?, args.bytes()?);
     let limit = ListLimit::from(ctx.options);
-    let Some(list) = ctx.get_mut::<List>(key)? else {
+    let Some(mut list) = ctx.get_mut::<List>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
@@ -130,6 +130,7 @@ fn lrem(
     let removed_count = list.remove_equal(end, element, count_max);
     list.settle(limit);
     let is_emptied = list.is_empty();
+    drop(list);
     reply.integer(removed_count as i64);
     if removed_count == 0 {
         return Ok(Written::unchanged());
@@ -149,7 +150,7 @@ fn ltrim(
 ) -> Result<Written, CommandError> {
     let (key, first, last) = (args.key()?, args.integer()?, args.integer()?);
     let limit = ListLimit::from(ctx.options);
-    let Some(list) = ctx.get_mut::<List>(key)? else {
+    let Some(mut list) = ctx.get_mut::<List>(key)? else {
         reply.ok();
         return Ok(Written::unchanged());
     };
@@ -159,6 +160,7 @@ fn ltrim(
     list.remove(0..kept.start);
     list.settle(limit);
     let new_len = list.len();
+    drop(list);
     reply.ok();
     ctx.changed(key, Event::LTRIM);
     if new_len == 0 {

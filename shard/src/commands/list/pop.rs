@@ -82,7 +82,7 @@ fn pop(
         true => None,
         false => Some(args.count()?),
     };
-    match (ctx.get_mut::<List>(key)?, count) {
+    match (ctx.get::<List>(key)?, count) {
         (None, None) => reply.null(),
         (None, Some(_)) => reply.null_array(),
         (Some(_), Some(0)) => reply.array(0),
@@ -117,10 +117,12 @@ pub(super) fn remove_at(
     count: usize,
 ) -> Result<Written, CommandError> {
     let limit = ListLimit::from(ctx.options);
-    let Some(list) = ctx.get_mut::<List>(key)? else { return Ok(Written::unchanged()) };
-    list.remove(list.range_at(end, count));
+    let Some(mut list) = ctx.get_mut::<List>(key)? else { return Ok(Written::unchanged()) };
+    let range = list.range_at(end, count);
+    list.remove(range);
     list.settle(limit);
     let is_emptied = list.is_empty();
+    drop(list);
     ctx.changed(key, if end == End::Left { Event::LPOP } else { Event::RPOP });
     if is_emptied {
         ctx.remove_emptied(key);

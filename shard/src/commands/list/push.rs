@@ -120,7 +120,7 @@ fn push(
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
     let limit = ListLimit::from(ctx.options);
-    let list = ctx.get_or_create::<List>(key)?;
+    let mut list = ctx.get_or_create::<List>(key)?;
     let size = args.rest().map(<[u8]>::len).sum::<usize>();
     list.prepare(args.remaining(), size, limit);
     args.rest().for_each(|element| list.push(end, element));

@@ -11,7 +11,6 @@ use crate::context::ReadContext;
 use crate::error::CommandError;
 use crate::options::Options;
 use crate::types::set::{Member, Set, SetLimits};
-use crate::value::Typed;
 use protocol::command::{
     Argument, BeginSearch, Categories, CommandSpec, Docs, FindKeys, Flags, Group, KeyFlags, KeySpec,
 };
@@ -171,8 +170,8 @@ pub(super) fn set_piece(
     let Some(entry) = args.argv().get(key_index).and_then(|key| ctx.find(key)) else {
         return Ok(Piece::Missing);
     };
-    Set::from_value(&entry.value)?;
-    Ok(Piece::Entry(Box::new(entry.clone())))
+    entry.value.as_type::<Set>()?;
+    Ok(Piece::Entry(Box::new(entry.to_entry())))
 }
 
 /// The sets in `pieces`.
@@ -182,7 +181,7 @@ pub(super) fn sets_in(pieces: &[Piece]) -> Result<Sets<'_>, CommandError> {
 
 fn set_in(piece: &Piece) -> Result<Option<&Set>, CommandError> {
     match piece {
-        Piece::Entry(entry) => Set::from_value(&entry.value).map(Some),
+        Piece::Entry(entry) => entry.value.view().as_type::<Set>().map(Some),
         Piece::Missing | Piece::Present => Ok(None),
     }
 }

@@ -73,12 +73,13 @@ fn sadd(
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
     let limits = SetLimits::from(ctx.options);
-    let set = ctx.get_or_create::<Set>(key)?;
+    let mut set = ctx.get_or_create::<Set>(key)?;
     set.prepare(args.peek().unwrap_or_default(), args.remaining(), limits);
     let mut added_count = 0;
     for member in args.rest() {
         added_count += i64::from(set.insert(member, limits));
     }
+    drop(set);
     reply.integer(added_count);
     if added_count == 0 { Ok(Written::unchanged()) } else { Ok(Written::changed(Event::SADD)) }
 }
@@ -90,7 +91,7 @@ fn srem(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
-    let Some(set) = ctx.get_mut::<Set>(key)? else {
+    let Some(mut set) = ctx.get_mut::<Set>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
@@ -99,6 +100,7 @@ fn srem(
         removed_count += i64::from(set.remove(member));
     }
     let is_emptied = set.is_empty();
+    drop(set);
     reply.integer(removed_count);
     if removed_count == 0 {
         return Ok(Written::unchanged());
@@ -118,10 +120,10 @@ fn smove(
 ) -> Result<Written, CommandError> {
     let (source, target, member) = (args.key()?, args.key()?, args.bytes()?);
     // Without a source Redis does not look at the other key.
-    let is_member = match ctx.get_mut::<Set>(source)? {
+    let is_member = match ctx.get::<Set>(source)? {
         Some(set) => {
             let is_member = set.contains(member);
-            ctx.get_mut::<Set>(target)?;
+            ctx.get::<Set>(target)?;
             is_member
         }
         None => false,
@@ -131,7 +133,7 @@ fn smove(
         return Ok(Written::unchanged());
     }
     let mut is_emptied = false;
-    if let Some(set) = ctx.get_mut::<Set>(source)? {
+    if let Some(mut set) = ctx.get_mut::<Set>(source)? {
         set.remove(member);
         is_emptied = set.is_empty();
     }
@@ -140,9 +142,11 @@ fn smove(
         ctx.remove_emptied(source);
     }
     let limits = SetLimits::from(ctx.options);
-    let set = ctx.get_or_create::<Set>(target)?;
+    let mut set = ctx.get_or_create::<Set>(target)?;
     set.prepare(member, 1, limits);
-    if set.insert(member, limits) {
+    let is_new = set.insert(member, limits);
+    drop(set);
+    if is_new {
         ctx.changed(target, Event::SADD);
     }
     Ok(Written::reported())
@@ -158,7 +162,7 @@ fn smove_piece(
     let argv = args.argv();
     let (key, member) = (argv.get(key_index), argv.get(3).unwrap_or_default());
     let entry = key.and_then(|key| ctx.peek_in(ctx.db_index, key));
-    let found = entry.map(|entry| Set::from_value(&entry.value)).transpose();
+    let found = entry.map(|entry| entry.value.as_type::<Set>()).transpose();
     if key_index != 1 {
         return Ok(if found.is_err() { Piece::Present } else { Piece::Missing });
     }
@@ -177,7 +181,7 @@ fn smove_is_member(pieces: &[Piece]) -> Result<bool, CommandError> {
     if *target == Piece::Present {
         return Err(CommandError::WrongType);
     }
-    Ok(!Set::from_value(&entry.value)?.is_empty())
+    Ok(!entry.value.view().as_type::<Set>()?.is_empty())
 }
 
 fn smove_next(mut args: Args<'_>, pieces: &[Piece]) -> Result<Vec<ArgvBuf>, CommandError> {

@@ -73,7 +73,7 @@ fn spop_one(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let mut rng = Rng::new(ctx.rng.next_u64());
-    let Some(set) = ctx.get_mut::<Set>(key)? else {
+    let Some(mut set) = ctx.get_mut::<Set>(key)? else {
         reply.null();
         return Ok(Written::unchanged());
     };
@@ -81,6 +81,7 @@ fn spop_one(
     let member = set.at(index).to_vec();
     set.remove_all(&[index]);
     let is_emptied = set.is_empty();
+    drop(set);
     reply.bulk(&member);
     ctx.journal(&[b"SREM", key, &member]);
     ctx.changed(key, Event::SPOP);
@@ -98,13 +99,14 @@ fn spop_count(
 ) -> Result<Written, CommandError> {
     let limits = SetLimits::from(ctx.options);
     let mut rng = Rng::new(ctx.rng.next_u64());
-    let Some(set) = ctx.get_mut::<Set>(key)?.filter(|_| count > 0) else {
+    let Some(mut set) = ctx.get_mut::<Set>(key)?.filter(|_| count > 0) else {
         reply.set(0);
         return Ok(Written::unchanged());
     };
     if count >= set.len() {
         reply.set(set.len());
         set.iter().for_each(|member| write_member(member, reply));
+        drop(set);
         ctx.journal(&[b"DEL", key]);
         ctx.changed(key, Event::SPOP);
         ctx.remove_emptied(key);

@@ -116,7 +116,7 @@ fn store(
         ctx.insert(target, Entry::new(result.into_value()));
         return Ok(Written::changed(event_of(operation)));
     }
-    if ctx.remove(target).is_none() {
+    if !ctx.remove(target) {
         return Ok(Written::unchanged());
     }
     Ok(Written::changed(Event::DEL))
@@ -130,7 +130,7 @@ fn sets_of<'c>(ctx: &'c mut WriteContext<'_>, args: Args<'_>) -> Result<Sets<'c>
     // Those that had expired are gone by now.
     let database = ctx.keyspace.database(ctx.db_index);
     let sets = args.rest().map(|key| database.find_any(key));
-    sets.map(|entry| entry.map(|entry| Set::from_value(&entry.value)).transpose()).collect()
+    sets.map(|entry| entry.map(|entry| entry.value.as_type::<Set>()).transpose()).collect()
 }
 
 /// Of a source a copy; of the target nothing, whatever it holds.

@@ -215,7 +215,7 @@ fn add(
         }
         return Ok(Written::unchanged());
     }
-    let set = ctx.get_or_create::<SortedSet>(key)?;
+    let mut set = ctx.get_or_create::<SortedSet>(key)?;
     set.prepare(pairs.len(), limits);
     let (mut added_count, mut changed_count, mut last_score) = (0, 0, None);
     for (score, member) in pairs {
@@ -249,12 +249,13 @@ fn zrem(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
-    let Some(set) = ctx.get_mut::<SortedSet>(key)? else {
+    let Some(mut set) = ctx.get_mut::<SortedSet>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
     let removed_count = args.rest().filter(|member| set.remove(member)).count();
     let is_emptied = set.is_empty();
+    drop(set);
     reply.integer(removed_count as i64);
     if removed_count == 0 {
         return Ok(Written::unchanged());

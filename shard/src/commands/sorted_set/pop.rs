@@ -84,7 +84,7 @@ fn pop(
     }
     let is_nested = !args.is_empty() && reply.resp() == Resp::V3;
     let count = if args.is_empty() { 1 } else { args.count()? };
-    let set = match ctx.get_mut::<SortedSet>(key)? {
+    let mut set = match ctx.get_mut::<SortedSet>(key)? {
         Some(set) if count > 0 => set,
         _ => {
             reply.array(0);
@@ -110,6 +110,7 @@ fn pop(
     }
     set.remove_range(ranks);
     let is_emptied = set.is_empty();
+    drop(set);
     ctx.changed(key, if end == End::Min { Event::ZPOPMIN } else { Event::ZPOPMAX });
     if is_emptied {
         ctx.remove_emptied(key);

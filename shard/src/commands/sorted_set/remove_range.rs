@@ -86,11 +86,11 @@ fn remove(
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
     let bounds = Bounds::parse(by, &mut args, false)?;
-    let Some(set) = ctx.get_mut::<SortedSet>(key)? else {
+    let Some(mut set) = ctx.get_mut::<SortedSet>(key)? else {
         reply.integer(0);
         return Ok(Written::unchanged());
     };
-    let ranks = bounds.ranks(set, false);
+    let ranks = bounds.ranks(&set, false);
     let removed_count = ranks.len();
     reply.integer(removed_count as i64);
     if removed_count == 0 {
@@ -98,6 +98,7 @@ fn remove(
     }
     set.remove_range(ranks);
     let is_emptied = set.is_empty();
+    drop(set);
     ctx.changed(key, event);
     if is_emptied {
         ctx.remove_emptied(key);

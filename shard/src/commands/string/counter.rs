@@ -10,9 +10,7 @@ use crate::context::WriteContext;
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::entry::Entry;
-use crate::types::string::Str;
-use crate::value::Value;
+use crate::types::string::{Str, StrRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::number::LongDouble;
 use protocol::reply::Writer;
@@ -132,18 +130,13 @@ fn add(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let mut found = ctx.entry(key);
-    let sum = match found.value_mut::<Str>()? {
-        Some(string) => {
-            let integer = string.as_integer().ok_or(CommandError::NotInteger)?;
-            let sum = integer.checked_add(increment).ok_or(CommandError::Overflow)?;
-            *string = Str::Int(sum);
-            sum
-        }
-        None => {
-            found.store(Entry::new(Value::String(Str::Int(increment))));
-            increment
-        }
+    let old = match found.value::<Str>()? {
+        Some(string) => string.as_integer().ok_or(CommandError::NotInteger)?,
+        None => 0,
     };
+    let sum = old.checked_add(increment).ok_or(CommandError::Overflow)?;
+    let expire_at_ms = found.expire_at_ms();
+    found.store_string(StrRef::Int(sum), expire_at_ms);
     reply.integer(sum);
     Ok(Written::changed(Event::INCRBY))
 }
@@ -161,7 +154,7 @@ fn incrbyfloat(
     let increment = args.bytes()?;
     let mut found = ctx.entry(key);
     let old = match found.value::<Str>()? {
-        Some(Str::Int(integer)) => LongDouble::from(*integer),
+        Some(StrRef::Int(integer)) => LongDouble::from(integer),
         Some(string) => string.with_bytes(LongDouble::parse).ok_or(CommandError::NotFloat)?,
         None => LongDouble::ZERO,
     };
@@ -170,13 +163,9 @@ fn incrbyfloat(
         return Err(CommandError::NanOrInfinity);
     }
     let text = sum.to_text();
-    match found.value_mut::<Str>()? {
-        // Redis keeps the text as it is, even if it is that of an integer.
-        Some(string) => *string = Str::from_text(&text),
-        None => {
-            found.store(Entry::new(Value::String(Str::from_text(&text))));
-        }
-    }
+    // Redis keeps the text as it is, even if it is that of an integer.
+    let expire_at_ms = found.expire_at_ms();
+    found.store_string(StrRef::from_text(&text), expire_at_ms);
     reply.bulk(&text);
     let written = Written::changed(Event::INCRBYFLOAT);
     Ok(replayed_as(ctx, written, &[b"SET", key, &text, b"KEEPTTL"]))

@@ -9,8 +9,7 @@ use crate::commands::{Command, Piece, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
 use crate::options::Options;
-use crate::types::string::Str;
-use crate::value::Typed;
+use crate::types::string::{Str, StrRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -52,7 +51,7 @@ fn lcs(
 ) -> Result<(), CommandError> {
     let (a, b) = (args.key()?, args.key()?);
     // Both lookups count, even if the first one finds no string.
-    let (a, b) = (ctx.get::<Str>(a), ctx.get::<Str>(b));
+    let (a, b) = (ctx.get_string(a), ctx.get_string(b));
     let (Ok(a), Ok(b)) = (a, b) else { return Err(NO_STRINGS) };
     with_text(a, |a| with_text(b, |b| answer(ctx.options, args, a, b, reply)))
 }
@@ -64,8 +63,8 @@ fn lcs_piece(
 ) -> Result<Piece, CommandError> {
     let key = args.argv().get(key_index).expect("an index of a key");
     let Some(entry) = ctx.find(key) else { return Ok(Piece::Missing) };
-    Str::from_value(&entry.value).map_err(|_| NO_STRINGS)?;
-    Ok(Piece::Entry(Box::new(entry.clone())))
+    entry.value.as_type::<Str>().map_err(|_| NO_STRINGS)?;
+    Ok(Piece::Entry(Box::new(entry.to_entry())))
 }
 
 fn lcs_finish(
@@ -81,14 +80,14 @@ fn lcs_finish(
     with_text(a, |a| with_text(b, |b| answer(options, args, a, b, reply)))
 }
 
-fn piece_string(piece: &Piece) -> Result<Option<&Str>, CommandError> {
+fn piece_string(piece: &Piece) -> Result<Option<StrRef<'_>>, CommandError> {
     match piece {
-        Piece::Entry(entry) => Str::from_value(&entry.value).map(Some),
+        Piece::Entry(entry) => entry.value.view().as_type::<Str>().map(Some),
         Piece::Missing | Piece::Present => Ok(None),
     }
 }
 
-fn with_text<T>(string: Option<&Str>, read: impl FnOnce(&[u8]) -> T) -> T {
+fn with_text<T>(string: Option<StrRef<'_>>, read: impl FnOnce(&[u8]) -> T) -> T {
     match string {
         Some(string) => string.with_bytes(read),
         None => read(b""),

@@ -12,9 +12,7 @@ pub mod value;
 use crate::context::{KeyEntry, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
-use crate::keyspace::entry::Entry;
-use crate::types::string::Str;
-use crate::value::Value;
+use crate::types::string::StrRef;
 
 /// What becomes of the expiry of a key that gets a new value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,30 +26,13 @@ enum NewExpiry {
 }
 
 /// Stores a string under a key, whatever it held before. The caller reports the event.
-///
-/// Cost: one allocation at most; none if the old value's memory fits.
 fn store(found: &mut KeyEntry<'_, '_, '_>, string: &[u8], expiry: NewExpiry) {
-    let Some(entry) = found.get_mut() else {
-        let value = Value::String(Str::new(string));
-        found.store(match expiry {
-            NewExpiry::At(at_ms) => Entry::expiring(value, at_ms),
-            NewExpiry::Never | NewExpiry::Keep => Entry::new(value),
-        });
-        return;
-    };
-    let old_expiry = entry.expire_at_ms();
-    match &mut entry.value {
-        Value::String(old) => old.assign(string),
-        other => *other = Value::String(Str::new(string)),
-    }
-    let new_expiry = match expiry {
+    let expire_at_ms = match expiry {
         NewExpiry::Never => None,
-        NewExpiry::Keep => old_expiry,
+        NewExpiry::Keep => found.expire_at_ms(),
         NewExpiry::At(at_ms) => Some(at_ms),
     };
-    if new_expiry != old_expiry {
-        found.set_expiry(new_expiry);
-    }
+    found.store_string(StrRef::new(string), expire_at_ms);
 }
 
 /// Has `written` replayed as the command `args`.

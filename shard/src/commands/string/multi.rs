@@ -66,7 +66,7 @@ const _: () = check(COMMANDS);
 fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Writer<'_>) -> Result<(), CommandError> {
     reply.array(args.remaining());
     for key in args.rest() {
-        match ctx.get::<Str>(key) {
+        match ctx.get_string(key) {
             Ok(Some(string)) => string.with_bytes(|bytes| reply.bulk(bytes)),
             Ok(None) | Err(_) => reply.null(),
         }

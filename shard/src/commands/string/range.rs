@@ -11,7 +11,7 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
-use crate::types::string::Str;
+use crate::types::string::{Str, StrRef};
 use crate::value::Value;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
@@ -90,19 +90,15 @@ fn append(
     let appended = args.bytes()?;
     let len_max = len_max(ctx);
     let mut found = ctx.entry(key);
-    let len = match found.value_mut::<Str>()? {
-        Some(string) => {
-            check_len(string.len(), appended.len(), len_max)?;
-            let bytes = string.make_raw();
-            bytes.extend_from_slice(appended);
-            bytes.len()
-        }
-        None => {
-            store(&mut found, appended, NewExpiry::Never);
-            appended.len()
-        }
-    };
-    reply.integer(len as i64);
+    if let Some(mut string) = found.value_mut::<Str>()? {
+        check_len(string.len(), appended.len(), len_max)?;
+        let bytes = string.make_raw();
+        bytes.extend_from_slice(appended);
+        reply.integer(bytes.len() as i64);
+    } else {
+        store(&mut found, appended, NewExpiry::Never);
+        reply.integer(appended.len() as i64);
+    }
     Ok(Written::changed(Event::APPEND))
 }
 
@@ -114,7 +110,7 @@ fn strlen(
     mut args: Args<'_>,
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    let len = ctx.get::<Str>(args.key()?)?.map_or(0, Str::len);
+    let len = ctx.get_string(args.key()?)?.map_or(0, StrRef::len);
     reply.integer(len as i64);
     Ok(())
 }
@@ -131,7 +127,7 @@ fn getrange(
     let key = args.key()?;
     let start = args.integer()?;
     let end = args.integer()?;
-    match ctx.get::<Str>(key)? {
+    match ctx.get_string(key)? {
         Some(string) => string.with_bytes(|bytes| {
             reply.bulk(&bytes[inclusive_range(start, end, bytes.len())]);
         }),
@@ -155,7 +151,7 @@ fn setrange(
     let written = args.bytes()?;
     let len_max = len_max(ctx);
     let mut found = ctx.entry(key);
-    let old_len = found.value::<Str>()?.map_or(0, Str::len);
+    let old_len = found.value::<Str>()?.map_or(0, StrRef::len);
     if written.is_empty() {
         reply.integer(old_len as i64);
         return Ok(Written::unchanged());
@@ -164,7 +160,7 @@ fn setrange(
     if !found.exists() {
         found.store(Entry::new(Value::String(Str::Raw(Vec::new()))));
     }
-    let string = found.value_mut::<Str>()?.expect("it was there or has just been stored");
+    let mut string = found.value_mut::<Str>()?.expect("it was there or has just been stored");
     string.write_at(offset, written);
     reply.integer(string.len() as i64);
     Ok(Written::changed(Event::SETRANGE))

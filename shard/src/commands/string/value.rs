@@ -11,7 +11,7 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::types::string::Str;
+use crate::types::string::{Str, StrRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 use smallvec::SmallVec;
@@ -137,7 +137,7 @@ fn get(
     mut args: Args<'_>,
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    write_string(ctx.get::<Str>(args.key()?)?, reply);
+    write_string(ctx.get_string(args.key()?)?, reply);
     Ok(())
 }
 
@@ -166,7 +166,7 @@ fn set(
     let mut found = ctx.entry(key);
     if options.returns_old {
         found = found.counted();
-        write_string(found.value()?, reply);
+        write_string(found.value::<Str>()?, reply);
     }
     let is_allowed = match options.condition {
         None => true,
@@ -213,7 +213,7 @@ fn getset(
     let key = args.key()?;
     let value = args.bytes()?;
     let mut found = ctx.entry(key).counted();
-    write_string(found.value()?, reply);
+    write_string(found.value::<Str>()?, reply);
     store(&mut found, value, NewExpiry::Never);
     Ok(replayed_as(ctx, Written::changed(Event::SET), &[b"SET", key, value]))
 }
@@ -228,8 +228,8 @@ fn getdel(
 ) -> Result<Written, CommandError> {
     let key = args.key()?;
     let mut found = ctx.entry(key).counted();
-    write_string(found.value()?, reply);
-    if found.remove().is_none() {
+    write_string(found.value::<Str>()?, reply);
+    if !found.remove() {
         return Ok(Written::unchanged());
     }
     Ok(replayed_as(ctx, Written::changed(Event::DEL), &[b"DEL", key]))
@@ -253,7 +253,7 @@ fn getex(
     }
     let now = ctx.now;
     let mut found = ctx.entry(key).counted();
-    write_string(found.value()?, reply);
+    write_string(found.value::<Str>()?, reply);
     let Some(option) = option.filter(|_| found.exists()) else { return Ok(Written::unchanged()) };
     if option.kind == ExpiryKind::Persist {
         if found.expire_at_ms().is_none() {
@@ -378,7 +378,7 @@ impl<'a> SetOptions<'a> {
 }
 
 /// The string, or null.
-fn write_string(string: Option<&Str>, reply: &mut Writer<'_>) {
+fn write_string(string: Option<StrRef<'_>>, reply: &mut Writer<'_>) {
     match string {
         Some(string) => string.with_bytes(|bytes| reply.bulk(bytes)),
         None => reply.null(),

@@ -1,8 +1,11 @@
 //! The table against a map, and its invariants while it grows and shrinks.
 
 use super::*;
+use crate::options::Options;
+use crate::types::hash::{Hash, HashLimits};
+use crate::types::list::List;
 use crate::types::string::Str;
-use crate::value::Value;
+use crate::value::ValueRef;
 use std::collections::BTreeMap;
 
 fn table() -> Table {
@@ -20,17 +23,17 @@ fn key(number: u64) -> Vec<u8> {
 fn put(table: &mut Table, key: &[u8], entry: Entry) {
     let hash = table.hash(key);
     match table.locate(hash, key) {
-        Some(place) => drop(table.replace(place, entry)),
+        Some(place) => table.replace(place, entry, Access::default()),
         None => {
-            let place = table.insert_new(hash, key, entry);
-            assert_eq!(&*table.slot(place).key, key);
+            let place = table.insert_new(hash, key, entry, Access::default());
+            assert_eq!(table.key(place), key);
         }
     }
 }
 
 fn take(table: &mut Table, key: &[u8]) -> Option<Entry> {
     let place = table.locate(table.hash(key), key)?;
-    Some(table.remove(place).entry)
+    Some(table.take(place))
 }
 
 #[test]
@@ -66,7 +69,7 @@ fn segments_follow_each_other_in_hash_order_without_a_gap() {
         let (mut position, mut seen) = (Some(0), 0);
         while let Some(at) = position {
             let segment = table.segment_at(at);
-            seen += table.segment_slots(segment).len();
+            seen += table.segment_entries(segment).count();
             position = table.position_after(segment);
             assert!(position.is_none_or(|after| after > at));
         }
@@ -108,12 +111,12 @@ fn random_changes_leave_what_a_map_holds() {
             let due_at = rng.below(500) as i64;
             let mut index = 0;
             while index < table.segment_count() {
-                table.take_due(index, due_at);
+                table.take_due(index, due_at, |_| {});
                 index += 1;
             }
             // Merging moves due entries into segments that were looked at before: go round once more.
             for index in 0..table.segment_count() {
-                table.take_due(index, due_at);
+                table.take_due(index, due_at, |_| {});
             }
             model.retain(|_, (_, at_ms)| at_ms.is_none_or(|at| at >= due_at));
         }
@@ -121,9 +124,9 @@ fn random_changes_leave_what_a_map_holds() {
             table.check_invariants();
             let found: BTreeMap<_, _> = table
                 .iter()
-                .map(|slot| {
-                    let Value::String(Str::Int(number)) = slot.entry.value else { panic!() };
-                    (slot.key.to_vec(), (number, slot.entry.expire_at_ms()))
+                .map(|(key, entry)| {
+                    let ValueRef::String(StrRef::Int(number)) = entry.value else { panic!() };
+                    (key.to_vec(), (number, entry.expire_at_ms()))
                 })
                 .collect();
             assert_eq!(found, model);
@@ -138,9 +141,9 @@ fn due_entries_are_taken_and_the_soonest_of_the_rest_is_known() {
     put(&mut table, b"b", entry(1).with_expiry(Some(30)));
     put(&mut table, b"c", entry(1));
     assert_eq!(table.soonest_ms(0), 10);
-    let due = table.take_due(0, 20);
-    assert_eq!(due.len(), 1);
-    assert_eq!(&*due[0].key, b"a");
+    let mut due = Vec::new();
+    table.take_due(0, 20, |key| due.push(key.to_vec()));
+    assert_eq!(due, [b"a"]);
     assert_eq!((table.soonest_ms(0), table.expiring_count(), table.len()), (30, 1, 2));
     table.check_invariants();
 }
@@ -156,4 +159,57 @@ fn dismantling_is_bounded_and_ends() {
         step_count += 1;
     }
     assert!((5..=10).contains(&step_count), "{step_count}");
+}
+
+#[test]
+fn a_change_through_a_guard_is_counted_when_the_guard_goes() {
+    let mut table = table();
+    put(&mut table, b"h", Entry::new(Hash::default().into_value()));
+    let place = table.locate(table.hash(b"h"), b"h").unwrap();
+    let before = table.data_bytes();
+    let mut hash = table.value_mut::<Hash>(place).unwrap();
+    let limits = HashLimits::from(&Options::default());
+    for number in 0..1_000 {
+        hash.set(format!("field{number}").as_bytes(), b"value", limits);
+    }
+    drop(hash);
+    assert!(table.data_bytes() > before + 1_000 * 16);
+    table.check_invariants();
+    assert!(table.value_mut::<List>(place).is_err());
+}
+
+#[test]
+fn a_large_value_is_freed_in_slices_after_it_has_gone() {
+    let mut table = table();
+    let mut hash = Hash::default();
+    let limits = HashLimits::from(&Options::default());
+    for number in 0..1_000 {
+        hash.set(format!("field{number}").as_bytes(), b"value", limits);
+    }
+    put(&mut table, b"h", Entry::new(hash.into_value()));
+    put(&mut table, b"h", entry(1));
+    assert!(table.discarded_bytes() > 16_000);
+    table.check_invariants();
+    let mut step_count = 1;
+    while table.free(100) {
+        step_count += 1;
+    }
+    assert!((5..=10).contains(&step_count), "{step_count}");
+    assert_eq!(table.discarded_bytes(), 0);
+}
+
+#[test]
+fn a_string_takes_the_place_of_any_value_and_leaves_the_expiry() {
+    let mut table = table();
+    let values = [b"1".as_slice(), b"abc", b"xyz", &[b'a'; 200], &[b'b'; 200], b""];
+    put(&mut table, b"k", Entry::expiring(Hash::default().into_value(), 7));
+    let place = table.locate(table.hash(b"k"), b"k").unwrap();
+    for value in values {
+        table.replace_string(place, StrRef::new(value));
+        let entry = table.get(place);
+        let string = entry.value.as_type::<Str>().unwrap();
+        assert_eq!(string.to_str(), Str::new(value));
+        assert_eq!(entry.expire_at_ms(), Some(7));
+        table.check_invariants();
+    }
 }

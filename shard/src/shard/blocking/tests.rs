@@ -35,10 +35,12 @@ const fn command(name: &'static str, serve: ServeFn) -> Command {
 }
 
 fn pop(ctx: &mut WriteContext<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
-    let Some(list) = ctx.get_mut::<List>(key)? else { return Ok(None) };
+    let Some(mut list) = ctx.get_mut::<List>(key)? else { return Ok(None) };
     let element = list.get(0).map(<[u8]>::to_vec);
     list.remove(0..1);
-    if list.is_empty() {
+    let is_emptied = list.is_empty();
+    drop(list);
+    if is_emptied {
         ctx.db().remove(key);
     }
     Ok(element)
@@ -70,9 +72,10 @@ fn pass(
     let limit = ListLimit::from(ctx.options);
     ctx.get_mut::<List>(target)?;
     let Some(element) = pop(ctx, key)? else { return Ok(None) };
-    let list = ctx.get_or_create::<List>(target)?;
+    let mut list = ctx.get_or_create::<List>(target)?;
     list.prepare(1, element.len(), limit);
     list.push(End::Right, &element);
+    drop(list);
     ctx.changed(target, Event::RPUSH);
     reply.bulk(&element);
     let lpop = [b"LPOP".as_slice(), key].into_iter().collect();

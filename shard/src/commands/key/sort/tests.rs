@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{check, options};
+use crate::value::Value;
 use protocol::reply::Resp;
 
 #[test]
