@@ -24,19 +24,19 @@ impl World {
             panic!("{line} blocks")
         };
         assert!(!parse::is_error(&reply), "{line}: {}", reply.escape_ascii());
-        let text = |bulk: &[u8]| String::from_utf8(parse::bulk(bulk).unwrap().to_vec()).unwrap();
+        let text = |bulk: &[u8]| Some(parse::bulk(bulk)?.escape_ascii().to_string());
         match parse::elements(&reply) {
-            Ok(elements) => elements.map(|element| text(element.unwrap())).collect(),
-            Err(_) => parse::bulk(&reply).map(|_| text(&reply)).into_iter().collect(),
+            Ok(elements) => elements.flatten().filter_map(text).collect(),
+            Err(_) => text(&reply).into_iter().collect(),
         }
     }
 }
 
 /// Sets and hashes of all encodings: options, and how the member with this number is called.
 fn worlds() -> Vec<(World, fn(usize) -> String)> {
-    let small = Options { is_journaling: true, ..Options::default() };
+    let small = Options::default();
     let large =
-        Options { set_max_listpack_entries: 5, hash_max_listpack_entries: 5, ..small.clone() };
+        Options { set_max_listpack_entries: 5, hash_max_listpack_entries: 5, ..Options::default() };
     let texts: fn(usize) -> String = |number| format!("m{number}");
     let integers: fn(usize) -> String = |number| number.to_string();
     vec![
