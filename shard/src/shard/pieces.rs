@@ -6,7 +6,7 @@
 use super::{Shard, key_at};
 use crate::args::Args;
 use crate::call::{Call, Now};
-use crate::commands::{KeyWrite, Piece, Run, Steps};
+use crate::commands::{KeyWrite, Piece, Run, Steps, Transfer};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
@@ -25,7 +25,8 @@ impl Shard {
     ) -> Result<Piece, CommandError> {
         let (Run::Gather { piece, .. }
         | Run::GatherWrite { piece, .. }
-        | Run::Steps(Steps { piece, .. })) = call.command.run
+        | Run::Steps(Steps { piece, .. })
+        | Run::Transfer(Transfer { piece, .. })) = call.command.run
         else {
             unreachable!("only commands that gather have pieces")
         };
@@ -96,7 +97,8 @@ mod tests {
         let mut reply = Vec::new();
         let mut writer = Writer::new(&mut reply, Resp::V2);
         let result = pieces.into_iter().collect::<Result<Vec<_>, _>>().and_then(|pieces| {
-            plan(rigs[0].now, 0, Args::new(argv.as_argv()), pieces, &mut writer)
+            let options = crate::Options::default();
+            plan(&options, rigs[0].now, 0, Args::new(argv.as_argv()), pieces, &mut writer)
         });
         match result {
             Ok(writes) => {

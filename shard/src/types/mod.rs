@@ -1,6 +1,8 @@
 //! The data types: what the value of a key can be, without any knowledge of commands.
 
+pub mod geohash;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
@@ -14,4 +16,5 @@ pub mod packed;
 pub mod paged_table;
 pub mod pages;
 pub mod ranked;
+pub mod rdb;
 pub mod rebuild;
