@@ -9,15 +9,19 @@
 //! invents commands. docs/testing.md says how to run and extend all of this.
 
 pub mod client;
+pub mod dataset;
 pub mod fixture;
+pub mod grammar;
 pub mod http;
 pub mod notation;
 pub mod oracle;
 pub mod player;
+pub mod pools;
 pub mod process;
 pub mod quoting;
 pub mod random;
 pub mod rng;
+pub mod rules;
 pub mod script;
 pub mod server;
 pub mod value;
