@@ -68,7 +68,11 @@ pub const RULES: &[Rule] = &[
     rule(&["pttl"], Compare::Within(2000), ASKED_APART),
     rule(&["expiretime"], Compare::Within(2), "the two servers were told one after the other"),
     rule(&["pexpiretime"], Compare::Within(2000), "the two servers were told one after the other"),
-    rule(&["object", "idletime"], Compare::Within(5), ASKED_APART),
+    rule(
+        &["object", "idletime"],
+        Compare::Within(100_000),
+        "small integers are shared objects in Redis, used whenever one of them is",
+    ),
     rule(&["xpending"], Compare::Within(100_000), "how long an entry is pending is a time"),
     rule(&["xinfo", "stream"], Compare::Shape, "nodes and times are the server's own"),
     rule(&["xinfo", "consumers"], Compare::Shape, "since 7.2 one more time is told"),
