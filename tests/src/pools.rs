@@ -19,6 +19,8 @@ pub fn fill(rng: &mut Rng, form: &Form, name: &str, kind: &str) -> Vec<u8> {
         return special.into_bytes();
     }
     match kind {
+        "key" if is_by_member(command) => lex_key(rng).into_bytes(),
+        "lex-key" => lex_key(rng).into_bytes(),
         "key" => key(rng, &form.group).into_bytes(),
         "integer" => integer(rng, name).into_bytes(),
         "double" => double(rng, name).into_bytes(),
@@ -59,6 +61,20 @@ fn special(rng: &mut Rng, form: &Form, command: &str, name: &str) -> Option<Stri
     };
     Some(text)
 }
+
+/// Whether the command goes by the order of members. That is only defined where all scores are equal, so such commands
+/// have sorted sets of their own.
+fn is_by_member(command: &str) -> bool {
+    ["zrangebylex", "zrevrangebylex", "zlexcount", "zremrangebylex"].contains(&command)
+}
+
+/// A key of a sorted set in which all scores are 0.
+pub fn lex_key(rng: &mut Rng) -> String {
+    format!("{LEX_PREFIX}{}", rng.below(4))
+}
+
+/// What the keys of sorted sets begin with in which all scores are 0.
+pub const LEX_PREFIX: &str = "y:";
 
 /// Numbers of bits: mostly near the beginning.
 fn bit_offset(rng: &mut Rng) -> String {

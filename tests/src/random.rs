@@ -7,7 +7,7 @@ use crate::grammar::{Form, Node};
 use crate::pools;
 use crate::rng::Rng;
 
-/// Commands that are not about data, in a small grammar: `WORD` stands for itself, `<name:type>` is filled in as the
+/// Commands that are not about data, and those that fill sorted sets with equal scores, in a small grammar: `WORD` stands for itself, `<name:type>` is filled in as the
 /// argument of that name, `[a|b c]` is one of these or nothing, `(a b)+` is repeated one to four times.
 const TEMPLATES: &[&str] = &[
     "PING",
@@ -21,6 +21,8 @@ const TEMPLATES: &[&str] = &[
     "COMMAND GETKEYS MSET (<key:key> <value:string>)+",
     "OBJECT NONSENSE <key:key>",
     "CONFIG GET maxmemory-policy",
+    "ZADD <key:lex-key> (0 <member:string>)+",
+    "ZADD <key:lex-key> (0 <member:string>)+",
     "CLIENT GETNAME",
     "CLIENT SETNAME <field:string>",
 ];
@@ -115,8 +117,10 @@ impl Commands {
         let forms = if is_blocking { &self.blocking } else { &self.forms };
         let form = self.rng.pick(forms).clone();
         let mut args = self.expand(&form);
-        // One that may wait could wait for ever if its last argument changed.
-        if !form.is_blocking && self.rng.one_in(SPOILT_ONE_IN) {
+        let is_by_member = args.iter().any(|arg| arg.starts_with(pools::LEX_PREFIX.as_bytes()));
+        // One that may wait could wait for ever if its last argument changed; another score would leave the order of
+        // members to chance.
+        if !form.is_blocking && !is_by_member && self.rng.one_in(SPOILT_ONE_IN) {
             self.spoil(&mut args);
         }
         if self.rng.one_in(4) {
@@ -146,7 +150,7 @@ impl Commands {
         let mut expansion = Expansion { form, args: words.collect(), key_count: None };
         expansion.all(&mut self.rng, &form.arguments);
         let mut args = expansion.args;
-        tidy(&mut args);
+        tidy(&mut self.rng, &mut args);
         args
     }
 }
@@ -162,13 +166,17 @@ fn is_often_ready(form: &Form) -> bool {
 }
 
 /// Takes out what would leave the reply to chance.
-fn tidy(args: &mut Vec<Vec<u8>>) {
+fn tidy(rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
     let position = |args: &[Vec<u8>], word: &[u8]| args.iter().position(|arg| arg == word);
     match args[0].as_slice() {
         name if name.ends_with(b"scan") => match position(args, b"COUNT") {
             Some(at) => args[at + 1] = WHOLE.to_vec(),
             None => args.extend([b"COUNT".to_vec(), WHOLE.to_vec()]),
         },
+        b"zrange" | b"zrangestore" if position(args, b"BYLEX").is_some() => {
+            let source = if args[0] == b"zrange" { 1 } else { 2 };
+            args[source] = pools::lex_key(rng).into_bytes();
+        }
         // Elements whose weights are equal texts come in any order.
         b"sort" | b"sort_ro" if position(args, b"BY").is_some() => {
             args.retain(|arg| arg != b"ALPHA");
