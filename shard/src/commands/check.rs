@@ -35,7 +35,7 @@ const fn is_noting(spec: &CommandSpec) -> bool {
 const fn is_write(run: &Run) -> bool {
     match run {
         Run::Read(_) | Run::Gather { .. } | Run::Scan(_) | Run::AnyShard(_) => false,
-        Run::Write(_) | Run::GatherWrite { .. } | Run::FirstOf { .. } => true,
+        Run::Write(_) | Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => true,
         Run::Split { body, .. } | Run::EveryShard { body, .. } => matches!(body, Body::Write(_)),
     }
 }
