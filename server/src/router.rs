@@ -6,7 +6,8 @@ use crate::registry::{Kind, Registered};
 use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
-use shard::commands::Run;
+use shard::args::Args;
+use shard::commands::{Command, Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -43,11 +44,22 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
+        Run::Steps(_) if reaches_anywhere(shard_command, argv) => Route::Several,
         Run::Split { .. }
         | Run::Gather { .. }
         | Run::GatherWrite { .. }
+        | Run::Steps(_)
         | Run::FirstOf { .. }
         | Run::Transfer(_) => shard_of_all(core, command, argv),
+    }
+}
+
+/// Whether the data may name keys of any shard, beyond those of the request.
+#[must_use]
+pub fn reaches_anywhere(command: &Command, argv: Argv<'_>) -> bool {
+    match command.run {
+        Run::Steps(steps) => matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)),
+        _ => false,
     }
 }
 
@@ -84,6 +96,7 @@ pub fn home(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
     }
     match shard_command.run {
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Home::Several,
+        Run::Steps(_) if reaches_anywhere(shard_command, argv) => Home::Several,
         _ => {
             let keys = keys(core, command, argv);
             keys.iter().fold(Home::Any, |home, (_, shard)| home.and(Home::Shard(*shard)))
@@ -104,6 +117,11 @@ pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usi
     key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
+    if let Kind::Shard(shard_command) = command.kind
+        && let Some(index) = shard_command.extra_key(argv)
+    {
+        keys.push((index, shard_of(core, argv.get(index))));
+    }
     keys
 }
 

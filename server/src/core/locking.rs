@@ -325,6 +325,11 @@ impl Core {
             | Question::Pieces(call, _)
             | Question::Apply(call, _)
             | Question::TryServe(call, _) => claims(call),
+            Question::RunAll(calls) => {
+                let mut all = Claims::default();
+                calls.iter().filter_map(claims).for_each(|claims| all.join(claims));
+                Some(all)
+            }
             Question::Wait(waiter, _) => Some(self.claims(waiter.command, waiter.argv.as_argv())),
             Question::All(questions) => {
                 let mut all = Claims::default();
@@ -348,13 +353,22 @@ impl Core {
 pub(crate) fn claims(command: &Command, argv: Argv<'_>, is_here: impl Fn(&[u8]) -> bool) -> Claims {
     let is_write = command.spec.flags.contains(protocol::command::Flags::WRITE);
     let specs = command.keys(argv);
-    let is_incomplete = specs.iter().any(|spec| spec.flags.contains(KeyFlags::INCOMPLETE));
+    let has_reach = matches!(command.run, Run::Steps(_));
+    let is_incomplete =
+        !has_reach && specs.iter().any(|spec| spec.flags.contains(KeyFlags::INCOMPLETE));
     let is_everywhere =
         matches!(command.run, Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_));
     if is_incomplete || is_everywhere {
         return Claims::whole(if is_write { Mode::Exclusive } else { Mode::Shared });
     }
-    let mut claims = Claims::default();
+    let mut claims = match router::reaches_anywhere(command, argv) {
+        true => Claims::whole(Mode::Shared),
+        false => Claims::default(),
+    };
+    let extra = command.extra_key(argv).and_then(|index| argv.get(index));
+    if let Some(key) = extra.filter(|key| is_here(key)) {
+        claims.add(key, Mode::Exclusive);
+    }
     for spec in specs {
         let is_read = !is_write || spec.flags.contains(KeyFlags::RO);
         let mode = if is_read { Mode::Shared } else { Mode::Exclusive };

@@ -127,6 +127,9 @@ impl Connection {
                 Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => {
                     (0..core.shared.shard_count()).collect()
                 }
+                _ if router::reaches_anywhere(command, argv) => {
+                    (0..core.shared.shard_count()).collect()
+                }
                 _ => router::keys(core, registered, argv).iter().map(|(_, shard)| *shard).collect(),
             };
             let shards = if shards.is_empty() { vec![core.id] } else { shards };

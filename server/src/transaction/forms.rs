@@ -6,11 +6,11 @@ use crate::core::{self, Caller};
 use crate::message::{Answer, OwnedCall, Question};
 use crate::router;
 use crate::transaction::held::{Wanted, ask_all};
-use protocol::reply::{Writer, parse};
+use protocol::reply::{Resp, Writer, parse};
 use protocol::request::ArgvBuf;
 use shard::args::Args;
 use shard::commands::key::scan;
-use shard::commands::{Piece, PlanFn, Run, Transfer};
+use shard::commands::{Gathered, KeyWrite, Piece, PlanFn, Run, Steps, Transfer};
 use shard::{CommandError, Outcome};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ impl Several<'_> {
     pub(super) async fn run_in_steps(&self, held: &mut Option<Held>, reply: &mut Vec<u8>) -> Ran {
         match self.command.run {
             Run::GatherWrite { plan, .. } => self.gather_write(plan, held.as_ref(), reply).await,
+            Run::Steps(steps) => self.steps(steps, held.as_ref(), reply).await,
             Run::FirstOf { .. } => self.first_of(held, reply).await,
             Run::Transfer(transfer) => self.transfer(transfer, held, reply).await,
             Run::Scan(_) => self.scan(held.as_ref(), reply).await,
@@ -29,9 +30,13 @@ impl Several<'_> {
     /// What the command wants of each shard of its keys.
     fn wanted(&self, keys: &[(usize, usize)]) -> BTreeMap<usize, Wanted> {
         let mut wanted: BTreeMap<usize, Wanted> = BTreeMap::new();
-        for (_, shard) in keys {
-            wanted.entry(*shard).or_insert_with(|| {
-                let is_there = |key: &[u8]| router::shard_of(self.core, Some(key)) == *shard;
+        let shards: Vec<usize> = match self.reaches_anywhere() {
+            true => (0..self.core.shared.shard_count()).collect(),
+            false => keys.iter().map(|(_, shard)| *shard).collect(),
+        };
+        for shard in shards {
+            wanted.entry(shard).or_insert_with(|| {
+                let is_there = |key: &[u8]| router::shard_of(self.core, Some(key)) == shard;
                 let claims = core::claims(self.command, self.argv, is_there);
                 Wanted { claims, then: None }
             });
@@ -39,29 +44,36 @@ impl Several<'_> {
         wanted
     }
 
-    /// Reads the pieces of all keys, computes what is to be written, and writes that.
-    async fn gather_write(&self, plan: PlanFn, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+    /// Asks for the pieces of all keys, and for their locks if the transaction around does not hold them; the locks of
+    /// the command's own come back with the pieces.
+    async fn locked_pieces(
+        &self,
+        held: Option<&Held>,
+    ) -> (Option<Held>, Result<Vec<Piece>, CommandError>) {
         let keys = self.keys();
         let (parts, orders) = self.pieces(&keys);
         let (own, answers) = match held {
             Some(held) => (None, ask_all(self.core, parts, Some(held)).await),
             None => {
                 let mut wanted = self.wanted(&keys);
+                let shards: Vec<usize> = parts.iter().map(|(shard, _)| *shard).collect();
                 for (shard, question) in parts {
                     wanted.entry(shard).or_default().then = Some(question);
                 }
+                let all: Vec<usize> = wanted.keys().copied().collect();
                 let (own, answers) = Held::acquire(self.core, wanted).await;
-                (Some(own), answers)
+                let asked = all.into_iter().zip(answers);
+                let answers = asked.filter(|(shard, _)| shards.contains(shard));
+                (Some(own), answers.map(|(_, answer)| answer).collect())
             }
         };
-        let now = self.core.now();
-        let options = self.core.shard().options().clone();
-        let result = in_order(answers, orders).and_then(|pieces| {
-            let mut writer = Writer::new(reply, self.caller.resp);
-            plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)
-        });
+        (own, in_order(answers, orders))
+    }
+
+    /// Each shard writes its part, which is the last thing under the command's own locks.
+    async fn write_last(&self, writes: &[KeyWrite], own: Option<Held>, held: Option<&Held>) {
         let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for write in result.as_ref().map_or(&[][..], Vec::as_slice) {
+        for write in writes {
             let shard = router::shard_of(self.core, self.argv.get(write.key_index));
             by_shard.entry(shard).or_default().push(write.clone());
         }
@@ -72,7 +84,75 @@ impl Several<'_> {
             Some(own) => drop(own.ask_last(self.core, writes.collect()).await),
             None => drop(ask_all(self.core, writes, held).await),
         }
+    }
+
+    /// Reads the pieces of all keys, computes what is to be written, and writes that.
+    async fn gather_write(&self, plan: PlanFn, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+        let (own, pieces) = self.locked_pieces(held).await;
+        let now = self.core.now();
+        let options = self.core.shard().options().clone();
+        let result = pieces.and_then(|pieces| {
+            let mut writer = Writer::new(reply, self.caller.resp);
+            plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)
+        });
+        let writes = result.as_ref().map_or(&[][..], Vec::as_slice);
+        self.write_last(writes, own, held).await;
         result.map(|_| Outcome::Replied)
+    }
+
+    /// Pieces, then other commands on single keys, then what is to be written.
+    async fn steps(&self, steps: Steps, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+        let (own, pieces) = self.locked_pieces(held).await;
+        let locks = own.as_ref().or(held).expect("locks are its own or those around it");
+        let result = self.middle_and_end(steps, pieces, locks, reply).await;
+        let writes = result.as_ref().map_or(&[][..], Vec::as_slice);
+        self.write_last(writes, own, held).await;
+        result.map(|_| Outcome::Replied)
+    }
+
+    async fn middle_and_end(
+        &self,
+        steps: Steps,
+        pieces: Result<Vec<Piece>, CommandError>,
+        locks: &Held,
+        reply: &mut Vec<u8>,
+    ) -> Result<Vec<KeyWrite>, CommandError> {
+        let args = Args::new(self.argv);
+        let pieces = pieces?;
+        let replies = self.run_all((steps.next)(args, &pieces)?, locks).await;
+        let gathered = Gathered { pieces, replies };
+        let options = self.core.shard().options().clone();
+        let mut writer = Writer::new(reply, self.caller.resp);
+        (steps.finish)(&options, self.db, args, gathered, &mut writer)
+    }
+
+    /// Runs other commands for the client of this one, each at the shard of its first argument, and returns the
+    /// replies in their order, in version 2 of the protocol.
+    async fn run_all(&self, commands: Vec<ArgvBuf>, locks: &Held) -> Vec<Vec<u8>> {
+        let mut replies = vec![Vec::new(); commands.len()];
+        let mut by_shard: BTreeMap<usize, (Vec<usize>, Vec<OwnedCall>)> = BTreeMap::new();
+        for (order, argv) in commands.into_iter().enumerate() {
+            let name = argv.as_argv().get(0).unwrap_or_default();
+            let command = shard::commands::find(name).expect("a step consists of commands");
+            let shard = router::shard_of(self.core, argv.as_argv().get(1));
+            let (db, client) = (self.db, self.caller.client);
+            let (orders, calls) = by_shard.entry(shard).or_default();
+            orders.push(order);
+            calls.push(OwnedCall { command, argv, db, resp: Resp::V2, client });
+        }
+        let (mut questions, mut all_orders) = (Vec::new(), Vec::new());
+        for (shard, (orders, calls)) in by_shard {
+            questions.push((shard, Question::RunAll(calls)));
+            all_orders.push(orders);
+        }
+        let answers = ask_all(self.core, questions, Some(locks)).await;
+        for (answer, orders) in answers.into_iter().zip(all_orders) {
+            let Answer::Replies(answered) = answer else { unreachable!("replies were asked for") };
+            for (order, answer) in orders.into_iter().zip(answered) {
+                replies[order] = answer;
+            }
+        }
+        replies
     }
 
     /// Tries the keys in the order of the arguments.

@@ -101,6 +101,11 @@ impl<'a> Several<'a> {
         router::keys(self.core, self.registered, self.argv)
     }
 
+    /// Whether the data may name keys of any shard.
+    pub(super) fn reaches_anywhere(&self) -> bool {
+        router::reaches_anywhere(self.command, self.argv)
+    }
+
     /// Whether clients that hold copies of values must be told that all are gone.
     pub(super) fn is_flush(&self) -> bool {
         self.core.shared.shard_count() > 1

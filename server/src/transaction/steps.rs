@@ -35,7 +35,8 @@ impl Several<'_> {
         let keys = self.keys();
         let first_shard = keys.first().map_or(self.core.id, |(_, shard)| *shard);
         let is_alone = self.core.shared.shard_count() == 1;
-        let has_one_home = is_alone || keys.iter().all(|(_, shard)| *shard == first_shard);
+        let has_one_home = is_alone
+            || !self.reaches_anywhere() && keys.iter().all(|(_, shard)| *shard == first_shard);
         match self.command.run {
             Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) if is_alone => {
                 Some(self.whole_at(first_shard))
@@ -51,7 +52,9 @@ impl Several<'_> {
                 Some(Step { parts, finish: Finish::Pieces(finish, orders) })
             }
             Run::Read(_) | Run::Write(_) => Some(self.whole_at(first_shard)),
-            Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => None,
+            Run::GatherWrite { .. } | Run::Steps(_) | Run::FirstOf { .. } | Run::Transfer(_) => {
+                None
+            }
         }
     }
 
@@ -129,7 +132,8 @@ impl Several<'_> {
         let is_alone = self.core.shared.shard_count() == 1;
         match self.command.run {
             Run::Scan(_) => is_alone,
-            Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => {
+            Run::Steps(_) if self.reaches_anywhere() => is_alone,
+            Run::GatherWrite { .. } | Run::Steps(_) | Run::FirstOf { .. } | Run::Transfer(_) => {
                 let keys = self.keys();
                 is_alone || keys.iter().all(|(_, shard)| *shard == keys[0].1)
             }
