@@ -18,6 +18,7 @@ pub mod header;
 pub mod host;
 pub mod interpreter;
 mod library;
+mod reach;
 mod redis;
 mod reply;
 mod source;

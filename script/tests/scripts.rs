@@ -96,7 +96,8 @@ impl Bench {
     }
 
     fn run_as(&self, text: &str, resp: Resp) -> (String, Ended) {
-        let source = Arc::new(Source::new(text.as_bytes()).expect("there is no first line"));
+        let source =
+            Arc::new(Source::new(text.as_bytes(), |_| true).expect("there is no first line"));
         let mut interpreter = self.interpreter.borrow_mut();
         if let Err(problem) = interpreter.check(source.clone()) {
             return (problem, Ended::Failed { is_counted: false });
@@ -492,7 +493,8 @@ fn a_long_script_lets_others_run() {
 fn two_scripts_are_suspended_at_once() {
     let host = host();
     let job = |n: &str| {
-        let source = Source::new(b"local n = redis.call('WAIT') return ARGV[1] .. n").unwrap();
+        let source =
+            Source::new(b"local n = redis.call('WAIT') return ARGV[1] .. n", |_| true).unwrap();
         Box::new(Job {
             what: What::Script(Arc::new(source)),
             argv: ["EVAL", "", "0", n].into_iter().map(str::as_bytes).collect(),

@@ -63,7 +63,7 @@ impl Core {
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } => {
+            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {
@@ -171,6 +171,7 @@ impl Core {
                 self.reset_statistics();
                 Answer::Done(true)
             }
+            CoreQuestion::ChangeFunctions(change) => Answer::Named(self.change_functions(&change)),
             CoreQuestion::CloseJournal => Answer::Done(true),
         }
     }

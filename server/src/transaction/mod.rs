@@ -11,7 +11,7 @@ mod forms;
 mod held;
 mod steps;
 
-pub(crate) use held::{Held, ask_all};
+pub(crate) use held::{Held, Wanted, ask_all};
 
 use crate::core::{Caller, Core};
 use crate::message::{Answer, OwnedCall};
