@@ -2,8 +2,9 @@
 //! from member to score beside a ranked list in order.
 //!
 //! Path: `commands::sorted_set` -> here -> `types::{packed, dense_table, ranked}`.
-//! Small form: a packed run, each entry a score and a member (`listpack`; `score`). Large form (`skiplist`): the members in a table; the ranked list holds score and place
-//! in the table, so a member's bytes are stored once. A sorted set never goes back to the small form.
+//! Small form: a packed run, each entry a score and a member (`listpack`; `score`). Large form (`skiplist`): the members
+//! in a table; the ranked list holds score and place in the table, so a member's bytes are stored once. A sorted set
+//! never goes back to the small form.
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
 
