@@ -314,7 +314,8 @@ impl<'a> WriteContext<'a> {
     /// Tells all observers that `event` happened to `key`: keyspace events, holders of copies, waiting clients, change
     /// count.
     ///
-    /// Every change of a key comes through here (or [`Effects::expired`], or a flush or swap of its database).
+    /// Every change of a key comes through here (or [`WriteContext::touched`], or [`Effects::expired`], or a flush or
+    /// swap of its database).
     pub fn changed(&mut self, key: &[u8], event: Event) {
         if !self.is_replaying {
             self.effects.change_count += 1;
@@ -325,10 +326,23 @@ impl<'a> WriteContext<'a> {
     /// The same for what comes with another change and is not counted as one more: the element that LMOVE puts in, the
     /// key that goes with its last element.
     pub fn also_changed(&mut self, key: &[u8], event: Event) {
+        self.notify(key, event);
+        self.tell_holders(key);
+    }
+
+    /// Tells observers that `key` changed, without an event: PFCOUNT stores what it has counted.
+    pub fn touched(&mut self, key: &[u8]) {
+        if !self.is_replaying {
+            self.effects.change_count += 1;
+            self.tell_holders(key);
+        }
+    }
+
+    /// Tells those who hold copies of `key`, and those who wait for it.
+    fn tell_holders(&mut self, key: &[u8]) {
         if self.is_replaying {
             return;
         }
-        self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
         self.effects.touch(key, self.client.id);
         self.waiters.touch(self.db_index, key);
     }

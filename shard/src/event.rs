@@ -125,6 +125,8 @@ events! {
     INCRBY = STRING, "incrby";
     DECRBY = STRING, "decrby";
     INCRBYFLOAT = STRING, "incrbyfloat";
+    SETBIT = STRING, "setbit";
+    PFADD = STRING, "pfadd";
     LPUSH = LIST, "lpush";
     RPUSH = LIST, "rpush";
     LPOP = LIST, "lpop";
@@ -149,6 +151,8 @@ events! {
     ZINTERSTORE = SORTED_SET, "zinterstore";
     ZDIFFSTORE = SORTED_SET, "zdiffstore";
     ZRANGESTORE = SORTED_SET, "zrangestore";
+    GEOSEARCHSTORE = SORTED_SET, "geosearchstore";
+    GEORADIUSSTORE = SORTED_SET, "georadiusstore";
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";

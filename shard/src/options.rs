@@ -22,6 +22,8 @@ pub struct Options {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, bytes.
     pub zset_max_listpack_value: usize,
+    /// `hll-sparse-max-bytes`.
+    pub hll_sparse_max_bytes: usize,
     /// `proto-max-bulk-len`, bytes: the longest string a command may make.
     pub proto_max_bulk_len: usize,
     /// `notify-keyspace-events`.
@@ -45,6 +47,7 @@ impl Default for Options {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            hll_sparse_max_bytes: 3000,
             proto_max_bulk_len: 512 << 20,
             notify_keyspace_events: EventClasses::NONE,
             active_expire_effort: 1,

@@ -3,8 +3,12 @@
 //! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
+pub mod bitmap;
+mod bytes;
 mod check;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 mod indices;
 pub mod key;
 pub mod list;
@@ -254,6 +258,15 @@ pub const TABLES: &[&[Command]] = &[
     sorted_set::algebra::COMMANDS,
     sorted_set::store::COMMANDS,
     sorted_set::random::COMMANDS,
+    bitmap::bit::COMMANDS,
+    bitmap::count::COMMANDS,
+    bitmap::combine::COMMANDS,
+    bitmap::field::COMMANDS,
+    hyperloglog::count::COMMANDS,
+    hyperloglog::debug::COMMANDS,
+    geo::place::COMMANDS,
+    geo::search::COMMANDS,
+    geo::radius::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,

@@ -16,8 +16,6 @@ const NO_SETS: &str = "sets are not built yet";
 
 const NO_STREAMS: &str = "streams are not built yet";
 
-const NO_HYPERLOGLOG: &str = "HyperLogLogs are not built yet";
-
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::memory("maxmemory", 0, ULONG_MAX, "0")
         .store(|s, v| s.maxmemory_bytes = v.number())
@@ -120,8 +118,7 @@ pub(super) const ROWS: &[Parameter] = &[
         .no_effect(NO_STREAMS),
     Parameter::memory("hll-sparse-max-bytes", 0, LONG_MAX, "3000")
         .store(|s, v| s.hll_sparse_max_bytes = v.number())
-        .docs("Bytes up to which a HyperLogLog stays sparse.")
-        .no_effect(NO_HYPERLOGLOG),
+        .docs("Bytes up to which a HyperLogLog stays sparse."),
     Parameter::choice("sanitize-dump-payload", SanitizeDumpPayload::CHOICES, "no")
         .store(|s, v| s.sanitize_dump_payload = SanitizeDumpPayload::from_code(v.code()))
         .docs("Whether RESTORE checks the whole payload.")
