@@ -54,6 +54,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule { command: &["randomkey"], compare: Compare::Shape, reason: "any key will do" },
     Rule { command: &["hrandfield"], compare: Compare::Shape, reason: "any field will do" },
+    Rule { command: &["zrandmember"], compare: Compare::Shape, reason: "any member will do" },
     Rule {
         command: &["ttl"],
         compare: Compare::Within(2),
