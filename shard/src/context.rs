@@ -47,6 +47,10 @@ pub struct LookupStats {
     pub misses: Cell<u64>,
     /// Keys removed because their time had come (`expired_keys`).
     pub expired: Cell<u64>,
+    /// Keys removed because memory was full (`evicted_keys`).
+    pub evicted: Cell<u64>,
+    /// Values freed behind the commands that removed them (`lazyfreed_objects`).
+    pub freed: Cell<u64>,
 }
 
 /// What read commands leave for the shard to do behind them.
@@ -130,7 +134,8 @@ impl<'a> ReadContext<'a> {
     /// anything: a hot key stays clean.
     #[inline]
     pub fn touch(&self, entry: &EntryRef<'_>) {
-        let access = entry.access().used(self.now);
+        let rule = self.options.use_rule;
+        let access = entry.access().used(self.now, rule, &mut self.rng.borrow_mut());
         if access != entry.access() {
             self.notes.add_use(Use { db: self.db_index, place: entry.place(), access });
         }
@@ -392,7 +397,7 @@ impl<'a> WriteContext<'a> {
     fn locate(&mut self, hash: KeyHash, key: &[u8]) -> Option<Place> {
         let (now, is_replaying) = (self.now, self.is_replaying);
         let is_touching = !self.client.is_no_touch;
-        let table = self.db().table_mut();
+        let table = self.keyspace.database_mut(self.db_index).table_mut();
         let place = table.locate(hash, key)?;
         let entry = table.get(place);
         let access = entry.access();
@@ -402,7 +407,7 @@ impl<'a> WriteContext<'a> {
             self.effects.expired(self.options, self.db_index, key);
             return None;
         }
-        let used = access.used(now);
+        let used = access.used(now, self.options.use_rule, self.rng);
         if is_touching && used != access {
             table.set_access(place, used);
         }
@@ -468,9 +473,13 @@ impl KeyEntry<'_, '_, '_> {
         self
     }
 
-    /// Stores `entry` under the key, whatever was there. Counts as a use, unless the entry says when it was used.
+    /// Stores `entry` under the key, whatever was there. A new value under an old key leaves it used as often as it was;
+    /// unless the entry says how it was used.
     pub fn store(&mut self, entry: Entry) {
-        let access = entry.access().unwrap_or(Access::new(self.ctx.now));
+        let access = entry.access().unwrap_or_else(|| match self.get() {
+            Some(old) => old.access(),
+            None => Access::new(self.ctx.now, self.ctx.options.use_rule),
+        });
         let (hash, key) = (self.hash, self.key);
         let table = self.ctx.db().table_mut();
         match self.place {

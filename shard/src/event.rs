@@ -116,7 +116,9 @@ events! {
     COPY_TO = GENERIC, "copy_to";
     MOVE_FROM = GENERIC, "move_from";
     MOVE_TO = GENERIC, "move_to";
+    RESTORE = GENERIC, "restore";
     EXPIRED = EXPIRED, "expired";
+    EVICTED = EVICTED, "evicted";
     NEW = NEW, "new";
     KEY_MISS = KEY_MISS, "keymiss";
     SET = STRING, "set";

@@ -6,16 +6,17 @@
 //! Beside `execute` the router uses: [`Shard::piece`] and [`Shard::apply`] for commands over several shards
 //! (`shard/pieces.rs`), [`Shard::try_serve`], [`Shard::wait`] and [`Shard::forget_waiter`] for clients that block
 //! (`shard/blocking.rs`), [`Shard::replay`], [`Shard::drain`] and [`Shard::adopt`] at load (`shard/load.rs`), and
-//! [`Shard::expire_cycle`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
+//! [`Shard::expire_cycle`], [`Shard::evict`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
 
 mod blocking;
+mod debug;
 mod load;
 mod pieces;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
-pub use upkeep::{DatabaseStats, Stats};
+pub use upkeep::{DatabaseStats, Evicted, EvictionEnd, Stats};
 
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now, Outcome};
@@ -24,7 +25,7 @@ use crate::context::{LookupStats, ReadContext, ReadNotes, WriteContext};
 use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::{ExpiryCycle, Keyspace};
+use crate::keyspace::{Eviction, ExpiryCycle, Keyspace};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::waiters::Waiters;
@@ -45,6 +46,7 @@ pub struct Shard {
     stats: LookupStats,
     notes: ReadNotes,
     expiry_cycle: ExpiryCycle,
+    eviction: Eviction,
 }
 
 impl Shard {
@@ -63,6 +65,7 @@ impl Shard {
             stats: LookupStats::default(),
             notes: ReadNotes::default(),
             expiry_cycle: ExpiryCycle::default(),
+            eviction: Eviction::default(),
         }
     }
 
@@ -91,6 +94,9 @@ impl Shard {
 
     /// Parameters, from the next call on.
     pub fn set_options(&mut self, options: Options) {
+        if options.maxmemory_policy != self.options.maxmemory_policy {
+            self.eviction.forget();
+        }
         self.options = options;
     }
 

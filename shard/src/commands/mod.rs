@@ -272,6 +272,7 @@ pub const TABLES: &[&[Command]] = &[
     key::rename::COMMANDS,
     key::scan::COMMANDS,
     key::object::COMMANDS,
+    key::dump::COMMANDS,
     key::database::COMMANDS,
 ];
 

@@ -10,4 +10,5 @@ pub mod string;
 pub mod dense_table;
 pub mod packed;
 pub mod ranked;
+pub mod rdb;
 pub mod rebuild;
