@@ -84,7 +84,7 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
     digest.mix(&type_number(entry.value.kind()).to_be_bytes());
     match entry.value {
         ValueRef::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
-        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(element)),
+        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(&element.text())),
         ValueRef::Set(set) => {
             set.iter().for_each(|member| member.with_bytes(|bytes| digest.add(bytes)));
         }
