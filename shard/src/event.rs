@@ -158,4 +158,13 @@ events! {
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";
+    XADD = STREAM, "xadd";
+    XDEL = STREAM, "xdel";
+    XTRIM = STREAM, "xtrim";
+    XSETID = STREAM, "xsetid";
+    XGROUP_CREATE = STREAM, "xgroup-create";
+    XGROUP_SETID = STREAM, "xgroup-setid";
+    XGROUP_DESTROY = STREAM, "xgroup-destroy";
+    XGROUP_CREATECONSUMER = STREAM, "xgroup-createconsumer";
+    XGROUP_DELCONSUMER = STREAM, "xgroup-delconsumer";
 }

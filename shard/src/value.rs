@@ -8,6 +8,7 @@ use crate::memory::block_size;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::sorted_set::SortedSet;
+use crate::types::stream::Stream;
 use crate::types::string::{Str, StrRef};
 
 /// The value of one key.
@@ -21,6 +22,8 @@ pub enum Value {
     SortedSet(Box<SortedSet>),
     /// Fields with values.
     Hash(Box<Hash>),
+    /// Entries with growing ids.
+    Stream(Box<Stream>),
 }
 
 /// The value of one key, to read.
@@ -34,6 +37,8 @@ pub enum ValueRef<'a> {
     SortedSet(&'a SortedSet),
     /// Fields with values.
     Hash(&'a Hash),
+    /// Entries with growing ids.
+    Stream(&'a Stream),
 }
 
 /// Name of a type, as TYPE prints it.
@@ -78,6 +83,7 @@ impl Value {
             Value::List(list) => ValueRef::List(list),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 
@@ -89,6 +95,7 @@ impl Value {
             Value::List(list) => list.len(),
             Value::SortedSet(set) => set.len(),
             Value::Hash(hash) => hash.len(),
+            Value::Stream(stream) => stream.entries.len(),
         }
     }
 
@@ -106,6 +113,7 @@ impl Value {
             Value::List(list) => block_size(size_of::<List>()) + list.heap_size(),
             Value::SortedSet(set) => block_size(size_of::<SortedSet>()) + set.heap_size(),
             Value::Hash(hash) => block_size(size_of::<Hash>()) + hash.heap_size(),
+            Value::Stream(stream) => block_size(size_of::<Stream>()) + stream.heap_size(),
         }
     }
 
@@ -116,6 +124,7 @@ impl Value {
             Value::List(list) => list.free_some(budget),
             Value::SortedSet(set) => set.free_some(budget),
             Value::Hash(hash) => hash.free_some(budget),
+            Value::Stream(stream) => stream.free_some(budget),
         }
     }
 
@@ -138,6 +147,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::List(list) => list.encoding(),
             ValueRef::SortedSet(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -149,6 +159,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::List(_) => Kind::List,
             ValueRef::SortedSet(_) => Kind::SortedSet,
             ValueRef::Hash(_) => Kind::Hash,
+            ValueRef::Stream(_) => Kind::Stream,
         }
     }
 
@@ -169,6 +180,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::List(list) => Value::List(Box::new(list.clone())),
             ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
+            ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
         }
     }
 }
@@ -250,4 +262,4 @@ macro_rules! typed {
     )+};
 }
 
-typed!(List(List), SortedSet(SortedSet), Hash(Hash));
+typed!(List(List), SortedSet(SortedSet), Hash(Hash), Stream(Stream));

@@ -55,7 +55,7 @@ impl Shard {
         let value_type = rdb::value_type(entry.value.view());
         let value = rdb::load(value_type, &mut Reader::new(&bytes), &self.options)?;
         let new = Entry::new(value).with_expiry(entry.expire_at_ms());
-        Ok(Some(new.with_access(Access::new(now))))
+        Ok(Some(new.with_access(Access::new(now, self.options.use_rule))))
     }
 
     /// Makes every value anew from the commands that a journal written now would hold. Clients that wait, counters and

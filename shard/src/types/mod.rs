@@ -5,6 +5,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 pub mod dense_table;

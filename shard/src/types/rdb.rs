@@ -9,6 +9,7 @@
 mod hash;
 mod list;
 mod sorted_set;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,7 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
         ValueRef::List(_) => ValueType::ListQuicklist2,
         ValueRef::SortedSet(set) => sorted_set::value_type(set),
         ValueRef::Hash(hash) => hash::value_type(hash),
+        ValueRef::Stream(_) => ValueType::Stream3,
     }
 }
 
@@ -76,6 +78,7 @@ pub fn save(value: ValueRef<'_>, writer: &mut Writer<'_>) {
         ValueRef::List(list) => list::save(list, writer),
         ValueRef::SortedSet(set) => sorted_set::save(set, writer),
         ValueRef::Hash(hash) => hash::save(hash, writer),
+        ValueRef::Stream(stream) => stream::save(stream, writer),
     }
 }
 
@@ -102,6 +105,9 @@ pub fn load(
         | ValueType::SortedSetText
         | ValueType::SortedSetZiplist
         | ValueType::SortedSetListpack => sorted_set::load(value_type, reader, options),
+        ValueType::Stream | ValueType::Stream2 | ValueType::Stream3 => {
+            stream::load(value_type, reader)
+        }
         _ => Err(reader.damaged("a value of an unknown type")),
     }
 }

@@ -3,14 +3,13 @@
 //! Path: `shard::Shard::execute` -> here -> `types::rdb`.
 
 use crate::args::Args;
-use crate::call::Now;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::access::Access;
+use crate::keyspace::access::{Access, UseRule};
 use crate::keyspace::entry::Entry;
 use crate::types::rdb::{self, RestoreError};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
@@ -82,31 +81,29 @@ struct RestoreOptions {
     is_replacing: bool,
     is_absolute: bool,
     idle_seconds: Option<i64>,
+    frequency: Option<u8>,
 }
 
 impl RestoreOptions {
     fn parse(mut args: Args<'_>) -> Result<Self, CommandError> {
         let mut options = RestoreOptions::default();
-        let mut has_frequency = false;
         while !args.is_empty() {
             let has_value = args.remaining() > 1;
             if args.take_token("REPLACE") {
                 options.is_replacing = true;
             } else if args.take_token("ABSTTL") {
                 options.is_absolute = true;
-            } else if has_value && !has_frequency && args.take_token("IDLETIME") {
+            } else if has_value && options.frequency.is_none() && args.take_token("IDLETIME") {
                 let seconds = args.integer()?;
                 if seconds < 0 {
                     return Err(CommandError::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
                 options.idle_seconds = Some(seconds);
             } else if has_value && options.idle_seconds.is_none() && args.take_token("FREQ") {
-                if !(0..=255).contains(&args.integer()?) {
-                    return Err(CommandError::text(
-                        "ERR Invalid FREQ value, must be >= 0 and <= 255",
-                    ));
-                }
-                has_frequency = true;
+                let counter = u8::try_from(args.integer()?);
+                options.frequency = Some(counter.map_err(|_| {
+                    CommandError::text("ERR Invalid FREQ value, must be >= 0 and <= 255")
+                })?);
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -141,7 +138,7 @@ fn restore(
         RestoreError::Value(_) => CommandError::text("ERR Bad data format"),
     })?;
 
-    let now = ctx.now;
+    let (now, rule) = (ctx.now, ctx.options.use_rule);
     let expire_at_ms = match ttl_ms {
         0 => None,
         at_ms if options.is_absolute => Some(at_ms),
@@ -159,8 +156,13 @@ fn restore(
         let del: ArgvBuf = [b"DEL".as_slice(), key].into_iter().collect();
         return Ok(Written::changed(Event::DEL).rewritten(del));
     }
-    let idle_seconds = options.idle_seconds.unwrap_or_default().min(IDLE_SECONDS_MAX);
-    let used = Access::new(Now { unix_us: now.unix_us - idle_seconds * 1_000_000 });
+    let idle_seconds = options.idle_seconds.unwrap_or_default().min(IDLE_SECONDS_MAX) as u32;
+    // IDLETIME counts under an LRU policy, FREQ under an LFU one, as in Redis.
+    let used = match (rule, options.frequency) {
+        (UseRule::Recency, _) => Access::with_idle(now, idle_seconds),
+        (UseRule::Frequency { .. }, Some(counter)) => Access::with_frequency(now, counter),
+        (UseRule::Frequency { .. }, None) => Access::new(now, rule),
+    };
     target.store(Entry::new(value).with_expiry(expire_at_ms).with_access(used));
     let written = Written::changed(Event::RESTORE);
     match expire_at_ms.filter(|_| !options.is_absolute) {
