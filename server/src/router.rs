@@ -7,7 +7,7 @@ use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
 use shard::args::Args;
-use shard::commands::Run;
+use shard::commands::{Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -45,9 +45,13 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
+        Run::Steps(steps) if matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)) => {
+            Route::Several
+        }
         Run::Split { .. }
         | Run::Gather { .. }
         | Run::GatherWrite { .. }
+        | Run::Steps(_)
         | Run::FirstOf { .. }
         | Run::AllOf { .. }
         | Run::Transfer(_) => shard_of_all(core, command, argv),
@@ -67,6 +71,11 @@ pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usi
     key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
+    if let Kind::Shard(shard_command) = command.kind
+        && let Some(index) = shard_command.extra_key(argv)
+    {
+        keys.push((index, shard_of(core, argv.get(index))));
+    }
     keys
 }
 

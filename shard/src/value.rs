@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::memory::block_size;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
 use crate::types::string::{Str, StrRef};
@@ -18,6 +19,8 @@ pub enum Value {
     String(Str),
     /// Elements in order.
     List(Box<List>),
+    /// Members without order.
+    Set(Box<Set>),
     /// Members by score.
     SortedSet(Box<SortedSet>),
     /// Fields with values.
@@ -33,6 +36,8 @@ pub enum ValueRef<'a> {
     String(StrRef<'a>),
     /// Elements in order.
     List(&'a List),
+    /// Members without order.
+    Set(&'a Set),
     /// Members by score.
     SortedSet(&'a SortedSet),
     /// Fields with values.
@@ -81,6 +86,7 @@ impl Value {
         match self {
             Value::String(string) => ValueRef::String(string.view()),
             Value::List(list) => ValueRef::List(list),
+            Value::Set(set) => ValueRef::Set(set),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
             Value::Stream(stream) => ValueRef::Stream(stream),
@@ -93,6 +99,7 @@ impl Value {
         match self {
             Value::String(_) => 1,
             Value::List(list) => list.len(),
+            Value::Set(set) => set.len(),
             Value::SortedSet(set) => set.len(),
             Value::Hash(hash) => hash.len(),
             Value::Stream(stream) => stream.entries.len(),
@@ -111,6 +118,7 @@ impl Value {
         match self {
             Value::String(string) => string.heap_size(),
             Value::List(list) => block_size(size_of::<List>()) + list.heap_size(),
+            Value::Set(set) => block_size(size_of::<Set>()) + set.heap_size(),
             Value::SortedSet(set) => block_size(size_of::<SortedSet>()) + set.heap_size(),
             Value::Hash(hash) => block_size(size_of::<Hash>()) + hash.heap_size(),
             Value::Stream(stream) => block_size(size_of::<Stream>()) + stream.heap_size(),
@@ -122,6 +130,7 @@ impl Value {
         match self {
             Value::String(_) => false,
             Value::List(list) => list.free_some(budget),
+            Value::Set(set) => set.free_some(budget),
             Value::SortedSet(set) => set.free_some(budget),
             Value::Hash(hash) => hash.free_some(budget),
             Value::Stream(stream) => stream.free_some(budget),
@@ -145,6 +154,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(string) => string.encoding(),
             ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
             ValueRef::SortedSet(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
             ValueRef::Stream(stream) => stream.encoding(),
@@ -157,6 +167,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(_) => Kind::String,
             ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
             ValueRef::SortedSet(_) => Kind::SortedSet,
             ValueRef::Hash(_) => Kind::Hash,
             ValueRef::Stream(_) => Kind::Stream,
@@ -178,6 +189,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(string) => Value::String(string.to_str()),
             ValueRef::List(list) => Value::List(Box::new(list.clone())),
+            ValueRef::Set(set) => Value::Set(Box::new(set.clone())),
             ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
             ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
@@ -262,4 +274,4 @@ macro_rules! typed {
     )+};
 }
 
-typed!(List(List), SortedSet(SortedSet), Hash(Hash), Stream(Stream));
+typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash), Stream(Stream));
