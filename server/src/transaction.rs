@@ -7,6 +7,7 @@
 
 use crate::core::{Caller, Core};
 use crate::message::{Answer, CoreQuestion, OwnedCall, Question};
+use crate::reading::{self, Reading};
 use crate::registry::{Kind, Registered};
 use crate::router;
 use protocol::reply::parse;
@@ -36,6 +37,7 @@ pub async fn run(
         Run::GatherWrite { plan, .. } => several.gather_write(plan, reply).await,
         Run::Steps(steps) => several.steps(steps, reply).await,
         Run::FirstOf { empty, .. } => several.first_of(empty, reply).await,
+        Run::AllOf { .. } => several.all_of(reply).await,
         Run::Transfer(transfer) => several.transfer(transfer, reply).await,
         Run::Scan(_) => several.scan(reply).await,
         Run::AnyShard(_) => several.any_shard(reply).await,
@@ -271,6 +273,15 @@ impl Several<'_> {
         }
         empty(&mut Writer::new(reply, self.caller.resp));
         Ok(Outcome::Replied)
+    }
+
+    /// All keys at once.
+    async fn all_of(&self, reply: &mut Vec<u8>) -> Ran {
+        let Several { core, command, db, argv, caller } = *self;
+        match reading::run(core, command, db, argv, caller, reply).await {
+            Reading::Done(outcome) => Ok(outcome),
+            Reading::Waits(_) => Ok(Outcome::Blocked),
+        }
     }
 
     /// Moves an element from the first key to the second.

@@ -352,6 +352,27 @@ impl<'a> WriteContext<'a> {
         self.waiters.touch(self.db_index, key);
     }
 
+    /// Counts a change of `key` and tells of its `event`, but leaves alone those who hold copies or wait: the groups of
+    /// a stream are no part of what clients read of it.
+    pub fn changed_aside(&mut self, key: &[u8], event: Event) {
+        self.count_change();
+        self.notify(key, event);
+    }
+
+    /// Counts a change that has no event of its own.
+    pub fn count_change(&mut self) {
+        if !self.is_replaying {
+            self.effects.change_count += 1;
+        }
+    }
+
+    /// Lets clients that wait for `key` look again, for a change that [`WriteContext::changed`] was not told of.
+    pub fn wake_waiters(&mut self, key: &[u8]) {
+        if !self.is_replaying {
+            self.waiters.touch(self.db_index, key);
+        }
+    }
+
     /// Tells of one more event of a change that [`WriteContext::changed`] has been told of: SET with an expiry is one
     /// change, but `set` and `expire`.
     pub fn notify(&mut self, key: &[u8], event: Event) {
@@ -379,6 +400,7 @@ impl<'a> WriteContext<'a> {
         if !self.is_replaying {
             self.effects.change_count += key_count as u64;
             self.effects.touch_all();
+            self.waiters.touch_all(db);
         }
         key_count
     }
@@ -405,6 +427,7 @@ impl<'a> WriteContext<'a> {
             table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);
             self.effects.expired(self.options, self.db_index, key);
+            self.waiters.touch(self.db_index, key);
             return None;
         }
         let used = access.used(now, self.options.use_rule, self.rng);

@@ -7,6 +7,7 @@ use crate::commands::ServerRun;
 use crate::core::{Caller, Core};
 use crate::message::Question;
 use crate::peer::Unblocked;
+use crate::reading::{self, Reading};
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
@@ -14,6 +15,7 @@ use crate::transaction;
 use protocol::command::Flags;
 use protocol::request::Argv;
 use shard::args::Args;
+use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
 use shard::{Call, Outcome};
 use std::collections::BTreeMap;
@@ -97,6 +99,12 @@ impl Connection {
                             Call { command: shard_command, argv: argv_view, db, resp, client };
                         core.execute(&call, replies)
                     }
+                    _ if matches!(shard_command.run, Run::AllOf { .. }) => {
+                        match reading::run(core, command, db, argv_view, caller, replies).await {
+                            Reading::Done(outcome) => outcome,
+                            Reading::Waits(argv) => return self.block(command, &argv).await,
+                        }
+                    }
                     _ => transaction::run(core, command, db, argv_view, caller, replies).await,
                 };
                 if outcome == Outcome::Failed {
@@ -153,8 +161,8 @@ impl Connection {
         let Kind::Shard(shard_command) = command.kind else {
             unreachable!("commands of the server do not wait for keys")
         };
-        let timeout = shard_command.timeout().expect("only blocking commands wait for keys");
-        let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
+        let timeout_ms = shard_command.waits_ms(Args::new(argv.as_argv()));
+        let timeout_ms = timeout_ms.expect("only commands that were told to wait do");
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
@@ -180,6 +188,7 @@ impl Connection {
             resp: self.session.resp,
             is_remote,
             is_back: false,
+            own_keys: Arc::default(),
         };
         let deadline =
             (timeout_ms > 0).then(|| Moment::now().after(Duration::from_millis(timeout_ms)));
@@ -210,6 +219,10 @@ impl Connection {
         match how {
             Unblocked::Served(reply) => {
                 self.reply(|writer| writer.raw(&reply));
+                if reply.first() == Some(&b'-') {
+                    core.note_error(&reply);
+                    return Outcome::Failed;
+                }
                 Outcome::Replied
             }
             Unblocked::TimedOut => {

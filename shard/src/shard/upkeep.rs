@@ -54,6 +54,10 @@ pub struct Stats {
     pub pending_count: usize,
     /// `rdb_changes_since_last_save`: never reset here, the caller remembers what it was at the last save.
     pub change_count: u64,
+    /// `total_blocking_keys`.
+    pub blocking_keys: usize,
+    /// `total_blocking_keys_on_nokey`.
+    pub blocking_keys_on_nokey: usize,
     /// One for each database.
     pub databases: Vec<DatabaseStats>,
 }
@@ -85,11 +89,14 @@ impl Shard {
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
         let (stats, effects, options) = (&self.stats, &mut self.effects, &self.options);
+        let waiters = &mut self.waiters;
         let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, key| {
             stats.expired.set(stats.expired.get() + 1);
             effects.expired(options, db, key);
+            waiters.touch(db, key);
         });
         self.expiry_cycle = cycle;
+        self.settle(now);
         is_unfinished
     }
 
@@ -147,6 +154,7 @@ impl Shard {
     /// Figures for INFO. Cost: O(databases).
     #[must_use]
     pub fn stats(&self, now: Now) -> Stats {
+        let (blocking_keys, blocking_keys_on_nokey) = self.waiters.key_counts();
         let databases = self.keyspace.databases().iter().map(|database| DatabaseStats {
             keys: database.len(),
             expires: database.expiring_count(),
@@ -162,6 +170,8 @@ impl Shard {
             freed: self.stats.freed.get(),
             pending_count: self.keyspace.pending_count(),
             change_count: self.effects.change_count,
+            blocking_keys,
+            blocking_keys_on_nokey,
             databases: databases.collect(),
         }
     }

@@ -98,6 +98,7 @@ fn waiter(token: u64, command: &'static Command, line: &str) -> Waiter {
         resp: Resp::V2,
         is_remote: false,
         is_back: false,
+        own_keys: Arc::default(),
     }
 }
 
