@@ -46,7 +46,7 @@ impl Core {
                 Answer::Done(true)
             }
             Question::Forget(waiter, key_indices) => {
-                self.shard_mut().forget_waiter(&waiter, &key_indices);
+                self.shard_mut().forget_waiter(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::Subscribe(changes) => {

@@ -201,6 +201,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// Memory is full: that core is to evict keys.
+    MemoryFull,
     /// Clients are no longer paused.
     Unpaused,
     /// The process was asked to stop.

@@ -1,14 +1,16 @@
 //! The keyspace: numbered databases, each a table of entries. Knows keys, values and expiry; knows no command.
 //!
-//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`].
+//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`], [`eviction`].
 
 pub mod access;
 pub mod entry;
+pub mod eviction;
 mod expiry;
 mod guard;
 pub mod scan;
 pub(crate) mod table;
 
+pub(crate) use eviction::Eviction;
 pub(crate) use expiry::ExpiryCycle;
 pub use guard::ValueMut;
 
@@ -110,6 +112,21 @@ impl Keyspace {
         flushed.sum::<usize>() + removed.sum::<usize>()
     }
 
+    /// Bytes of what finds the keys. Cost: O(databases).
+    #[must_use]
+    pub fn overhead_bytes(&self) -> usize {
+        self.databases.iter().map(Database::overhead_bytes).sum()
+    }
+
+    /// How many entries of flushed databases, and large values that were removed, have not been freed yet. Cost:
+    /// O(databases).
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        let flushed = self.discarded.iter().map(|table| table.len() + table.discarded_count());
+        let removed = self.databases.iter().map(|database| database.table.discarded_count());
+        flushed.sum::<usize>() + removed.sum::<usize>()
+    }
+
     /// Takes all entries out, database by database.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (u16, Box<[u8]>, Entry)> {
         let tables = self.databases.iter_mut().zip(0..).map(|(database, index)| {
@@ -200,7 +217,7 @@ impl Database {
         self.table.data_bytes()
     }
 
-    /// Bytes of what finds the keys. Cost: O(keys / 200).
+    /// About the bytes of what finds the keys. Cost: O(1).
     #[must_use]
     pub fn overhead_bytes(&self) -> usize {
         self.table.overhead_bytes()

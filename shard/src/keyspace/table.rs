@@ -409,14 +409,23 @@ impl Table {
         self.discarded_bytes
     }
 
-    /// Bytes of what finds the entries. Cost: O(segments).
+    /// How many removed values have not been freed yet.
+    pub(crate) fn discarded_count(&self) -> usize {
+        self.discarded.len()
+    }
+
+    /// About the bytes of what finds the entries: a few segments speak for all. Cost: O(1), but for the chunks.
     pub(crate) fn overhead_bytes(&self) -> usize {
-        let index = |segment: &Segment| {
-            let slots = segment.slots.len() * size_of::<Slot>();
-            segment.slots.allocation_size().saturating_sub(slots)
+        const LOOKS_MAX: usize = 32;
+        let index = |segment: usize| {
+            let slots = &self.segment(segment).slots;
+            slots.allocation_size().saturating_sub(slots.len() * size_of::<Slot>())
         };
-        let chunks = self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Segment>());
-        self.chunks.iter().flatten().map(index).sum::<usize>() + chunks.sum::<usize>()
+        let step = self.segment_count.div_ceil(LOOKS_MAX);
+        let looks = (0..self.segment_count).step_by(step);
+        let look_count = looks.len();
+        let indices = looks.map(index).sum::<usize>() * self.segment_count / look_count;
+        indices + self.chunks.len() * CHUNK_LEN.min(self.segment_count) * size_of::<Segment>()
     }
 
     /// A key and entry of segment `index`, drawn by lot; only among those that expire if `is_expiring`. `None` if
@@ -472,6 +481,7 @@ impl Table {
                 continue;
             };
             dropped_count += segment.slots.len() + 1;
+            self.len -= segment.slots.len();
             for slot in segment.slots {
                 self.data_bytes -= slot.data_bytes();
                 self.discard(slot.value);

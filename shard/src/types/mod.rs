@@ -1,6 +1,8 @@
 //! The data types: what the value of a key can be, without any knowledge of commands.
 
+pub mod geohash;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod sorted_set;
 pub mod string;
