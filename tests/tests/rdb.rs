@@ -33,9 +33,10 @@ struct Recorded {
 
 fn recorded() -> Vec<Recorded> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("facts/dump-7.2.json");
-    let facts: Json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let text = |fact: &Json, name: &str| fact[name].as_str().unwrap().to_owned();
-    let facts = facts["payloads"].as_array().unwrap().iter();
+    let text = fs::read_to_string(path).expect("the facts are there");
+    let facts: Json = serde_json::from_str(&text).expect("the facts are JSON");
+    let text = |fact: &Json, name: &str| fact[name].as_str().expect("a text").to_owned();
+    let facts = facts["payloads"].as_array().expect("a list").iter();
     let facts: Vec<_> = facts
         .map(|fact| Recorded {
             name: text(fact, "name"),
@@ -49,7 +50,7 @@ fn recorded() -> Vec<Recorded> {
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal");
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
@@ -165,7 +166,7 @@ fn text(rng: &mut Rng) -> Vec<u8> {
         1 => ((rng.next_u64() >> rng.below(64)) as i64).to_string().into_bytes(),
         2 => vec![b'x'; rng.below(60)],
         3 => (0..rng.below(60)).map(|_| rng.next_u64() as u8).collect(),
-        4 => vec![b'a', b'b', b'c'].repeat(rng.below(40)),
+        4 => b"abc".repeat(rng.below(40)),
         _ => format!("word-{}", rng.below(1000)).into_bytes(),
     }
 }
@@ -206,7 +207,7 @@ fn redis_restores_what_we_dump_and_we_what_it_dumps() {
     let mut dumped_count = 0;
     for round in 0..60 {
         for command in values(&mut rng) {
-            let key = String::from_utf8(command[1].clone()).unwrap();
+            let key = String::from_utf8_lossy(&command[1]).into_owned();
             for client in [&mut theirs, &mut ours] {
                 client.call(&["DEL", &key]);
                 let reply = client.call(&command);
@@ -242,7 +243,7 @@ fn the_digest_of_all_data_is_that_of_redis() {
         let expiry = (4_102_444_800 + rng.below(9)).to_string();
         for mut command in values(&mut rng) {
             command[1].extend(round.to_string().into_bytes());
-            let key = String::from_utf8(command[1].clone()).unwrap();
+            let key = String::from_utf8_lossy(&command[1]).into_owned();
             let is_expiring = rng.one_in(3);
             for client in &mut clients {
                 client.call(&["SELECT", &db]);
