@@ -306,8 +306,13 @@ impl SortedSet {
     /// Hands out commands that make this sorted set under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"ZADD", key], emit);
-        for (member, score) in self.iter() {
-            batches.push(&[number::format_f64(score).as_bytes(), member]);
+        // Negative zeros come last, when the form is the large one again, which knows them.
+        let is_negative_zero = |score: f64| score == 0.0 && score.is_sign_negative();
+        for is_last in [false, true] {
+            let members = self.iter().filter(|(_, score)| is_negative_zero(*score) == is_last);
+            for (member, score) in members {
+                batches.push(&[number::format_f64(score).as_bytes(), member]);
+            }
         }
         batches.finish();
     }
