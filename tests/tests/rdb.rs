@@ -17,6 +17,8 @@ use serde_json::Value as Json;
 
 /// The version that the server under test writes.
 const VERSION: u16 = 11;
+/// The type byte of a listpack set, which only that version knows.
+const SET_LISTPACK: u8 = 20;
 /// Bytes of version and checksum at the end of a payload.
 const FOOTER_SIZE: usize = 10;
 
@@ -192,6 +194,8 @@ fn values(rng: &mut Rng) -> Vec<Vec<Vec<u8>>> {
         };
     make(rng, "RPUSH", "list", &|rng| vec![text(rng)]);
     make(rng, "HSET", "hash", &|rng| vec![text(rng), text(rng)]);
+    make(rng, "SADD", "set", &|rng| vec![text(rng)]);
+    make(rng, "SADD", "intset", &|rng| vec![rng.below(100_000).to_string().into_bytes()]);
     make(rng, "ZADD", "zset", &|rng| vec![score(rng), text(rng)]);
     commands.push(vec![b"SET".to_vec(), b"string".to_vec(), text(rng)]);
     commands
@@ -220,15 +224,18 @@ fn redis_restores_what_we_dump_and_we_what_it_dumps() {
 
             assert!(restore(&mut ours, "restored", &their_dump).is_ok(), "{context}");
             assert_eq!(digest_of_value(&mut ours, "restored"), digest, "{context}");
+            dumped_count += 1;
+            if our_dump[0] == SET_LISTPACK && version(&their_dump) < VERSION {
+                continue; // a form that is new in this version
+            }
             // A Redis that is older takes the same bytes in a frame of its own version.
             let our_dump = reframed(&our_dump, version(&their_dump).min(VERSION));
             let reply = restore(&mut theirs, "restored", &our_dump);
             assert!(reply.is_ok(), "{context}: {reply:?}\n{}", quote(&our_dump));
             assert_eq!(digest_of_value(&mut theirs, "restored"), digest, "{context}");
-            dumped_count += 1;
         }
     }
-    assert!(dumped_count >= 240);
+    assert!(dumped_count >= 300);
 }
 
 #[test]
