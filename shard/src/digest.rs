@@ -84,7 +84,7 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
     digest.mix(&type_number(entry.value.kind()).to_be_bytes());
     match entry.value {
         ValueRef::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
-        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(element)),
+        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(&element.text())),
         ValueRef::SortedSet(set) => {
             for (member, score) in set.iter() {
                 add_pair(digest, member, format_f64_shortest(score).as_bytes());

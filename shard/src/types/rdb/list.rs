@@ -2,7 +2,7 @@
 
 use super::{check_filled, for_each_in_listpack, for_each_in_ziplist};
 use crate::options::Options;
-use crate::types::list::{End, List, ListLimit};
+use crate::types::list::{Element, End, List, ListLimit, Text};
 use crate::value::{Typed, Value};
 use persistence::rdb::listpack::Builder;
 use persistence::rdb::opcode::{NODE_PACKED, NODE_PLAIN};
@@ -19,13 +19,13 @@ const ELEMENT_OVERHEAD_MAX: usize = 10;
 /// One node.
 enum Node<'a> {
     Packed(Vec<u8>),
-    Plain(&'a [u8]),
+    Plain(Text<'a>),
 }
 
 /// Writes a list as nodes: as one if its form is the small one.
 pub(super) fn save(list: &List, writer: &mut Writer<'_>) {
     let size_max = if list.encoding() == "listpack" { usize::MAX } else { NODE_SIZE_MAX };
-    let nodes = nodes(list.iter(), size_max, PLAIN_LEN_MIN);
+    let nodes = nodes(list.iter().map(Element::text), size_max, PLAIN_LEN_MIN);
     writer.length(nodes.len() as u64);
     for node in nodes {
         match node {
@@ -35,7 +35,7 @@ pub(super) fn save(list: &List, writer: &mut Writer<'_>) {
             }
             Node::Plain(element) => {
                 writer.length(NODE_PLAIN);
-                writer.string(element);
+                writer.string(&element);
             }
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn save(list: &List, writer: &mut Writer<'_>) {
 
 /// Cuts elements into nodes of about `size_max` bytes; elements from `plain_len_min` on get a node of their own.
 fn nodes<'a>(
-    elements: impl Iterator<Item = &'a [u8]>,
+    elements: impl Iterator<Item = Text<'a>>,
     size_max: usize,
     plain_len_min: usize,
 ) -> Vec<Node<'a>> {
@@ -58,7 +58,7 @@ fn nodes<'a>(
         if is_plain {
             nodes.push(Node::Plain(element));
         } else {
-            packed.push(element);
+            packed.push(&element);
         }
     }
     if !packed.is_empty() {
@@ -174,11 +174,11 @@ mod tests {
     fn elements_are_cut_into_nodes() {
         let long = [b'x'; 60];
         let elements: [&[u8]; 6] = [b"1", b"2", &long, b"3", b"4", b"5"];
-        let packed = nodes(elements.into_iter(), 75, usize::MAX);
+        let packed = nodes(elements.into_iter().map(Text::Stored), 75, usize::MAX);
         assert_eq!(packed.iter().map(parts).collect::<Vec<_>>(), [(2, 11), (1, 69), (3, 13)]);
-        let plain = nodes(elements.into_iter(), 75, 60);
+        let plain = nodes(elements.into_iter().map(Text::Stored), 75, 60);
         assert_eq!(plain.iter().map(parts).collect::<Vec<_>>(), [(2, 11), (0, 60), (3, 13)]);
-        assert_eq!(nodes(elements.into_iter(), usize::MAX, usize::MAX).len(), 1);
+        assert_eq!(nodes(elements.into_iter().map(Text::Stored), usize::MAX, usize::MAX).len(), 1);
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
                     }
                     Node::Plain(element) => {
                         writer.length(NODE_PLAIN);
-                        writer.string(element);
+                        writer.string(&element);
                     }
                 }
             }
@@ -212,7 +212,7 @@ mod tests {
         let with_empty = load_nodes(&[packed(&[]), packed(&[b"a", b"b"])], &usual).unwrap();
         assert_eq!(with_empty.view().encoding(), "listpack");
         assert_eq!(
-            load_nodes(&[Node::Plain(b"a")], &usual).unwrap().view().encoding(),
+            load_nodes(&[Node::Plain(Text::Stored(b"a"))], &usual).unwrap().view().encoding(),
             "quicklist"
         );
         let narrow = Options { list_max_listpack_size: 1, ..Options::default() };
@@ -221,7 +221,7 @@ mod tests {
             "quicklist"
         );
         assert!(load_nodes(&[packed(&[])], &usual).is_err());
-        assert!(load_nodes(&[Node::Plain(b"")], &usual).is_err());
+        assert!(load_nodes(&[Node::Plain(Text::Stored(b""))], &usual).is_err());
         assert!(load_nodes(&[], &usual).is_err());
     }
 }
