@@ -195,7 +195,7 @@ mod tests {
                     }
                     Node::Plain(element) => {
                         writer.length(NODE_PLAIN);
-                        writer.string(&element);
+                        writer.string(element);
                     }
                 }
             }
