@@ -409,6 +409,11 @@ impl Table {
         self.discarded_bytes
     }
 
+    /// Bytes of the entry at `place` with its key. Cost: O(1).
+    pub(crate) fn entry_bytes(&self, place: Place) -> usize {
+        self.slot(place).data_bytes()
+    }
+
     /// How many removed values have not been freed yet.
     pub(crate) fn discarded_count(&self) -> usize {
         self.discarded.len()
