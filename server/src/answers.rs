@@ -68,6 +68,25 @@ impl Core {
                 self.shard_mut().forget_waiter(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
+            Question::All(questions) => {
+                self.shard_mut().begin_unit();
+                let answers = questions.into_iter().map(|question| self.answer(question)).collect();
+                self.shard_mut().end_unit(now);
+                Answer::All(answers)
+            }
+            Question::Lock { .. } | Question::Under { .. } => {
+                unreachable!("they are answered in turn, see `core::locking`")
+            }
+            Question::EndWatch(watched) => {
+                let mut shard = self.shard_mut();
+                let is_broken = watched.is_broken(now, &mut shard);
+                watched.end(&mut shard);
+                Answer::Done(is_broken)
+            }
+            Question::Watch(watched) => {
+                self.watch(&watched);
+                Answer::Done(true)
+            }
             Question::Subscribe(changes) => {
                 let mut pubsub = self.pubsub.borrow_mut();
                 changes.into_iter().for_each(|change| pubsub.apply(change));

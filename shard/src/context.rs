@@ -349,6 +349,7 @@ impl<'a> WriteContext<'a> {
             return;
         }
         self.effects.touch(key, self.client.id);
+        self.effects.watches.touch(self.db_index, key);
         self.waiters.touch(self.db_index, key);
     }
 
@@ -396,6 +397,7 @@ impl<'a> WriteContext<'a> {
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
+        self.effects.watches.emptied(self.keyspace, db);
         let key_count = self.keyspace.flush(db);
         if !self.is_replaying {
             self.effects.change_count += key_count as u64;
@@ -407,6 +409,11 @@ impl<'a> WriteContext<'a> {
 
     /// Exchanges two databases, so that clients connected to one see the other's keys: clients that wait there too.
     pub fn swap(&mut self, first: u16, second: u16) {
+        if first != second {
+            let watches = &mut self.effects.watches;
+            watches.replaced(self.keyspace, self.now, first, second);
+            watches.replaced(self.keyspace, self.now, second, first);
+        }
         self.keyspace.swap(first, second);
         if first != second && !self.is_replaying {
             self.effects.change_count += 1;

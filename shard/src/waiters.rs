@@ -168,6 +168,17 @@ impl Waiters {
         }
     }
 
+    /// Notes keys again that have changed and could not be served yet.
+    pub(crate) fn postpone(&mut self, keys: Vec<DbKey>) {
+        self.ready.extend(keys);
+    }
+
+    /// The clients that wait for `key`, in their order.
+    pub(crate) fn waiting(&self, db: u16, key: &[u8]) -> impl Iterator<Item = &Waiter> {
+        let queue = self.queues.get(usize::from(db)).and_then(|queues| queues.get(key));
+        queue.into_iter().flatten().map(|(_, waiter)| waiter)
+    }
+
     /// The next key that has changed while somebody waits for it.
     pub(crate) fn next_ready(&mut self) -> Option<DbKey> {
         self.ready.pop_front()

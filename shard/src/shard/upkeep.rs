@@ -85,6 +85,10 @@ impl Shard {
         if !self.options.is_active_expire_on {
             return false;
         }
+        if !self.locks.is_empty() {
+            // A key that is locked must stay as it is; the lock is gone in a moment.
+            return true;
+        }
         let effort = usize::from(self.options.active_expire_effort.clamp(1, 10));
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
@@ -117,6 +121,8 @@ impl Shard {
         let end = loop {
             let rng = self.rng.get_mut();
             match eviction.choose(&self.keyspace, now, &rules, rng, &mut steps) {
+                // What is locked must stay as it is.
+                Choice::Key(_, key) if self.locks.is_claimed(&key) => steps += EVICTION_STEPS,
                 Choice::Key(db, key) => {
                     self.keyspace.database_mut(db).remove(&key);
                     self.stats.evicted.set(self.stats.evicted.get() + 1);
