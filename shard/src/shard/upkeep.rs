@@ -2,6 +2,7 @@
 
 use super::Shard;
 use crate::call::Now;
+use crate::keyspace::{Clock, WorkStats};
 use crate::types::rebuild;
 
 /// Steps that `active-expire-effort` adds to a budget, in per cent per level above the first.
@@ -18,6 +19,8 @@ pub struct Stats {
     pub expired: u64,
     /// `rdb_changes_since_last_save`: never reset here, the caller remembers what it was at the last save.
     pub change_count: u64,
+    /// The largest pieces of table work within one operation: how much growth can hold up a command.
+    pub table_work: WorkStats,
     /// One for each database.
     pub databases: Vec<DatabaseStats>,
 }
@@ -74,13 +77,21 @@ impl Shard {
             misses: self.stats.misses.get(),
             expired: self.stats.expired.get(),
             change_count: self.effects.change_count,
+            table_work: self.keyspace.work_stats(),
             databases: databases.collect(),
         }
+    }
+
+    /// Measures with `clock` how long table work takes; without, [`Stats::table_work`] counts entries alone. Nothing else
+    /// depends on it.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.keyspace.set_clock(clock);
     }
 
     /// Sets the figures of [`Shard::stats`] that count events back to 0 (CONFIG RESETSTAT), but for the change count.
     pub fn reset_stats(&mut self) {
         self.stats = crate::context::LookupStats::default();
+        self.keyspace.reset_work_stats();
     }
 
     /// Empties database `db` and returns how many keys it had. Nobody is told and nothing is journaled: for a server

@@ -9,7 +9,7 @@ use crate::value::ValueRef;
 use std::collections::BTreeMap;
 
 fn table() -> Table {
-    Table::new(RandomState::with_seeds(1, 2, 3, 4))
+    Table::new(RandomState::with_seeds(1, 2, 3, 4), || 0)
 }
 
 fn entry(number: i64) -> Entry {
@@ -204,7 +204,7 @@ fn a_string_takes_the_place_of_any_value_and_leaves_the_expiry() {
     put(&mut table, b"k", Entry::expiring(Hash::default().into_value(), 7));
     let place = table.locate(table.hash(b"k"), b"k").unwrap();
     for value in values {
-        table.replace_string(place, StrRef::new(value));
+        table.replace_string(place, StrRef::new(value), Some(7));
         let entry = table.get(place);
         let string = entry.value.as_type::<Str>().unwrap();
         assert_eq!(string.to_str(), Str::new(value));
