@@ -56,6 +56,14 @@ bench: build ## Server CPU per operation against redis-server, in one run (ARGS=
 bench-idle: build ## Memory of idle connections against redis-server
 	cargo run --release --locked -q -p bench --bin idle -- $(ARGS)
 
+.PHONY: bench-memory
+bench-memory: build ## Resident bytes per key and element, and under churn, against redis-server (ARGS="--quick")
+	cargo run --release --locked -q -p bench --bin memory -- $(ARGS)
+
+.PHONY: bench-hits
+bench-hits: build ## Hit ratios of a cache under Zipf traces, against redis-server
+	cargo run --release --locked -q -p bench --bin hits -- $(ARGS)
+
 .PHONY: feed
 feed: ## Run the market-data feed against a server (ARGS="--url redis://127.0.0.1:6379/0 --duration 10s")
 	cargo run --release --locked -q -p bench --bin feed -- $(ARGS)

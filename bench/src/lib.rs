@@ -1,22 +1,29 @@
 //! Load and measurements from outside: what Rialto does for its users, and what it costs.
 //!
-//! Three programs stand on this library, and each works against any Redis-compatible server:
+//! Five programs stand on this library, and each works against any Redis-compatible server:
 //!
 //! * `feed`: the market-data feed. Writes, reads and subscribes as trading platforms do, and checks
 //!   everything it reads ([`feed`]);
 //! * `bench`: server CPU per operation, side by side with Redis, from one run ([`speed`]);
-//! * `idle`: what idle connections cost ([`idle`]).
+//! * `idle`: what idle connections cost ([`idle`]);
+//! * `memory`: what keys and elements cost, and what is left of `maxmemory` under churn ([`memory`]);
+//! * `hits`: how well eviction chooses: the hit ratio of a cache ([`hits`]).
 //!
-//! Reading order: [`arguments`], [`clock`], [`random`], [`output`], [`process`], [`server`], then the three.
+//! Reading order: [`arguments`], [`clock`], [`random`], [`output`], [`process`], [`server`], [`pipe`],
+//! [`results`], then the five.
 //! `docs/benchmarking.md` says how to run them and how to read what they print.
 
 pub mod arguments;
 pub mod clock;
 pub mod output;
+pub mod pipe;
 pub mod process;
 pub mod random;
+pub mod results;
 pub mod server;
 
 pub mod feed;
+pub mod hits;
 pub mod idle;
+pub mod memory;
 pub mod speed;

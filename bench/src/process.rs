@@ -25,11 +25,24 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
 /// # Errors
 /// When there is no such process.
 pub fn resident_bytes(pid: u32) -> io::Result<u64> {
+    kilobytes(pid, "VmRSS:")
+}
+
+/// A figure of a process that the kernel gives in kilobytes, in bytes.
+fn kilobytes(pid: u32, name: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes = field_after(&status, "VmRSS:")
+    let kilobytes = field_after(&status, name)
         .and_then(|rest| rest.split_whitespace().next())
         .and_then(|number| number.parse::<u64>().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::Error::other("no VmRSS line"))
+    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::Error::other("no such line"))
+}
+
+/// The most resident bytes that a process has had (`VmHWM`).
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_resident_bytes(pid: u32) -> io::Result<u64> {
+    kilobytes(pid, "VmHWM:")
 }
 
 /// The CPUs this process may use, ascending.

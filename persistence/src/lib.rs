@@ -1,4 +1,4 @@
-//! Bytes on disk: the append-only log of a server that runs one shard per core.
+//! Bytes on disk: the append-only log of a server that runs one shard per core, and the RDB format ([`rdb`]).
 //!
 //! Knows no command and no socket. Everything that touches storage goes through [`disk`], so that tests can stop the
 //! machine after any single operation. The format and its reasons: `docs/aof.md`.
@@ -29,5 +29,6 @@ pub mod aof;
 pub mod disk;
 mod error;
 pub mod lock;
+pub mod rdb;
 
 pub use error::{AofError, Failure, LockError};

@@ -6,7 +6,7 @@ use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
 use crate::pubsub::Topic;
 use crate::tracking::KeysRead;
-use shard::{Call, Outcome};
+use shard::{Call, CommandError, Outcome};
 
 impl Core {
     /// Answers a question at once.
@@ -46,7 +46,7 @@ impl Core {
                 Answer::Done(true)
             }
             Question::Forget(waiter, key_indices) => {
-                self.shard_mut().forget_waiter(&waiter, &key_indices);
+                self.shard_mut().forget_waiter(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::Subscribe(changes) => {
@@ -67,6 +67,26 @@ impl Core {
             CoreQuestion::Report => Answer::Report(Box::new(self.report())),
             CoreQuestion::DebugObject(db, key) => {
                 Answer::Text(self.shard().debug_object(self.now(), db, &key))
+            }
+            CoreQuestion::Digests => Answer::Digests(self.shard().digests()),
+            CoreQuestion::DigestOfValue(db, key) => {
+                let digest = self.shard().digest_of_value(self.now(), db, &key);
+                Answer::Text(Some(digest.to_string()))
+            }
+            CoreQuestion::Reload => {
+                let result = self.shard_mut().reload(self.now());
+                Answer::Result(result.map_err(|error| error.to_string()))
+            }
+            CoreQuestion::Rebuild => {
+                let result = self.shard_mut().rebuild(self.now());
+                let text = |error: CommandError| String::from_utf8_lossy(&error.as_bytes()).into();
+                Answer::Result(result.map_err(text))
+            }
+            CoreQuestion::SetPayloadChecksum(payload_checksum) => {
+                let mut shard = self.shard_mut();
+                let options = shard.options().clone();
+                shard.set_options(shard::Options { payload_checksum, ..options });
+                Answer::Done(true)
             }
             CoreQuestion::MemoryUsage(db, key) => {
                 let usage = self.shard().memory_usage(self.now(), db, &key);

@@ -1,5 +1,5 @@
 //! The gates: the only place where a request is refused, in the order Redis refuses (processCommand): does it exist,
-//! arity, authentication, subscriber mode; then the router says where it runs.
+//! arity, authentication, memory, disk, subscriber mode; then the router says where it runs.
 //!
 //! Path: `connection::run` -> here -> `router`.
 
@@ -32,6 +32,9 @@ pub enum Step<'a> {
 /// Bytes of an unknown command's arguments that its error shows.
 const SHOWN_LEN_MAX: usize = 128;
 
+/// The reply to a command that may need memory while there is none and no key may leave.
+pub const OUT_OF_MEMORY: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
+
 /// Decides about one request.
 pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'a> {
     let name = argv.get(0).unwrap_or_default();
@@ -54,6 +57,9 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
     }
     if !spec.flags.contains(Flags::NO_AUTH) && core.needs_login(session) {
         return refuse(core, command, b"NOAUTH Authentication required.".to_vec());
+    }
+    if spec.flags.contains(Flags::DENYOOM) && !core.make_room() {
+        return refuse(core, command, OUT_OF_MEMORY.to_vec());
     }
     if spec.flags.contains(Flags::WRITE)
         && let Some(log) = core.shared.log.as_ref().filter(|log| log.is_failed())

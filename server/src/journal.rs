@@ -112,6 +112,12 @@ impl Journal {
         }
     }
 
+    /// Bytes of entries that the file has not taken yet: none, unless it cannot be written.
+    #[must_use]
+    pub fn unwritten_len(&self) -> usize {
+        self.unwritten.len()
+    }
+
     /// Appends the entries of a tick and keeps the segment's epochs, fsyncs and counters going.
     ///
     /// With `always` the entries are on the disk when this returns.

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod lease;
 pub mod listener;
 pub mod mailbox;
+pub mod memory;
 pub mod message;
 mod monitor;
 pub mod options;

@@ -8,6 +8,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Without it (feature `system-allocator`) the program takes what the system gives, so that another allocator can be
+/// tried with LD_PRELOAD: docs/eviction.md has what came of it.
+#[cfg(not(feature = "system-allocator"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

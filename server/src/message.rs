@@ -3,11 +3,13 @@
 use crate::batch::Batch;
 use crate::pubsub::{Delivery, Topic};
 use crate::runtime::reactor::SocketKey;
+use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
 use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
+use shard::digest::Digest;
 use shard::waiters::Waiter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -93,7 +95,7 @@ pub enum Question {
 }
 
 /// Questions about a core rather than about keys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CoreQuestion {
     /// Take over the settings as they are now.
     Settings,
@@ -101,6 +103,16 @@ pub enum CoreQuestion {
     Report,
     /// Describe the value of this key, as DEBUG OBJECT does.
     DebugObject(u16, Vec<u8>),
+    /// The shard's part of the data set's digest, for each database (DEBUG DIGEST).
+    Digests,
+    /// The digest of the value of this key (DEBUG DIGEST-VALUE).
+    DigestOfValue(u16, Vec<u8>),
+    /// Make every value anew from its RDB bytes (DEBUG RELOAD).
+    Reload,
+    /// Make every value anew from the commands a journal written now would hold (DEBUG LOADAOF).
+    Rebuild,
+    /// Whether RESTORE looks at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    SetPayloadChecksum(Checksum),
     /// Estimate the bytes of this key and its value; 0 if there is no such key.
     MemoryUsage(u16, Vec<u8>),
     /// How many keys are in this database.
@@ -159,6 +171,8 @@ pub enum Answer {
     Counts(Vec<u64>),
     /// A text, if there is something to say.
     Text(Option<String>),
+    /// Digests, one for each database with keys.
+    Digests(Vec<Option<Digest>>),
     /// Names.
     Names(Vec<Vec<u8>>),
     /// How something done aside ended, with the error's text.
@@ -187,6 +201,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// Memory is full: that core is to evict keys.
+    MemoryFull,
     /// Clients are no longer paused.
     Unpaused,
     /// The process was asked to stop.

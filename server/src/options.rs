@@ -1,8 +1,11 @@
 //! The part of the settings that a shard needs.
 
-use ops::config::{KeyspaceEvents, Settings};
+use ops::config::{KeyspaceEvents, MaxmemoryPolicy, Settings};
+use persistence::rdb::Compression;
 use shard::Options;
 use shard::event::EventClasses;
+use shard::keyspace::access::UseRule;
+use shard::keyspace::eviction::{Among, Order, Policy};
 
 /// Fills a shard's options from the settings.
 #[must_use]
@@ -16,11 +19,44 @@ pub fn shard_options(settings: &Settings) -> Options {
         set_max_listpack_value: settings.set_max_listpack_value_bytes as usize,
         zset_max_listpack_entries: settings.zset_max_listpack_entries as usize,
         zset_max_listpack_value: settings.zset_max_listpack_value_bytes as usize,
+        hll_sparse_max_bytes: settings.hll_sparse_max_bytes as usize,
         proto_max_bulk_len: settings.proto_max_bulk_len_bytes as usize,
         notify_keyspace_events: event_classes(settings.notify_keyspace_events),
+        maxmemory_policy: policy(settings.maxmemory_policy),
+        maxmemory_samples: settings.maxmemory_samples as usize,
+        use_rule: use_rule(settings),
         active_expire_effort: settings.active_expire_effort,
         is_journaling: settings.appendonly,
+        rdb_compression: match settings.rdbcompression {
+            true => Compression::Lzf,
+            false => Compression::Off,
+        },
         ..Options::default()
+    }
+}
+
+fn policy(policy: MaxmemoryPolicy) -> Policy {
+    let evict = |among, order| Policy::Evict { among, order };
+    match policy {
+        MaxmemoryPolicy::Noeviction => Policy::NoEviction,
+        MaxmemoryPolicy::AllkeysLru => evict(Among::AllKeys, Order::LeastRecent),
+        MaxmemoryPolicy::AllkeysLfu => evict(Among::AllKeys, Order::LeastFrequent),
+        MaxmemoryPolicy::AllkeysRandom => evict(Among::AllKeys, Order::Random),
+        MaxmemoryPolicy::VolatileLru => evict(Among::Volatile, Order::LeastRecent),
+        MaxmemoryPolicy::VolatileLfu => evict(Among::Volatile, Order::LeastFrequent),
+        MaxmemoryPolicy::VolatileRandom => evict(Among::Volatile, Order::Random),
+        MaxmemoryPolicy::VolatileTtl => evict(Among::Volatile, Order::SoonestExpiry),
+    }
+}
+
+/// What a use of a key changes: how often it is used, if the policy goes by that.
+fn use_rule(settings: &Settings) -> UseRule {
+    match policy(settings.maxmemory_policy).is_lfu() {
+        true => UseRule::Frequency {
+            log_factor: settings.lfu_log_factor,
+            decay_minutes: settings.lfu_decay_time_minutes,
+        },
+        false => UseRule::Recency,
     }
 }
 

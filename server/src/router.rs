@@ -36,16 +36,18 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
     };
     let is_alone = core.shared.shard_count() == 1;
     match shard_command.run {
-        Run::FirstOf { timeout: Some(_), .. } => Route::Several,
+        _ if shard_command.timeout().is_some() => Route::Several,
         _ if is_alone => Route::Shard(0),
         Run::Read(_) | Run::Write(_) => match only_key(command) {
             Some(index) => Route::Shard(shard_of(core, argv.get(index))),
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
-        Run::Split { .. } | Run::Gather { .. } | Run::GatherWrite { .. } | Run::FirstOf { .. } => {
-            shard_of_all(core, command, argv)
-        }
+        Run::Split { .. }
+        | Run::Gather { .. }
+        | Run::GatherWrite { .. }
+        | Run::FirstOf { .. }
+        | Run::Transfer(_) => shard_of_all(core, command, argv),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::journal::Log;
 use crate::lease::Leases;
 use crate::listener::Listening;
 use crate::mailbox::Switchboard;
+use crate::memory::MemoryShares;
 use crate::registry::Registry;
 use crate::statistics::{CommandStatistics, ErrorStatistics};
 use ops::config::Config;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub started_at_us: i64,
     /// The append-only file, if there is one.
     pub log: Option<Log>,
+    /// How much memory the cores use.
+    pub memory: MemoryShares,
     /// Where the cores, and the thread that starts them, meet when all are ready: nobody is served before.
     pub start_barrier: Barrier,
     /// Where the cores meet when all have stopped writing.
@@ -119,6 +122,7 @@ impl Shared {
             replication_id: Mutex::new(identity.replication_id),
             started_at_us: identity.started_at_us,
             log: data.log,
+            memory: MemoryShares::new(core_count),
             start_barrier: Barrier::new(core_count + 1),
             stop_barrier: Barrier::new(core_count),
         }

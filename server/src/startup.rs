@@ -106,6 +106,8 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
         identity,
         shared::Data { shards: data.shards, log: data.log },
     ));
+    let empty = Shard::new(shard::Options::default(), settings.databases as usize, 0);
+    shared.memory.set_startup((empty.keyspace().overhead_bytes() * cpus.len()) as u64);
     let _former = on_signal.set(shared.clone());
     let _lock = data.lock;
     let mut journals = data.journals.into_iter();

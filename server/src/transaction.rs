@@ -14,7 +14,7 @@ use protocol::reply::{Resp, Writer};
 use protocol::request::{Argv, ArgvBuf};
 use shard::args::Args;
 use shard::commands::key::scan;
-use shard::commands::{FinishFn, Merge, Piece, PlanFn, Run};
+use shard::commands::{FinishFn, Merge, Piece, PlanFn, Run, Transfer};
 use shard::{CommandError, Outcome};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ pub async fn run(
         Run::Gather { finish, .. } => several.gather(finish, reply).await,
         Run::GatherWrite { plan, .. } => several.gather_write(plan, reply).await,
         Run::FirstOf { empty, .. } => several.first_of(empty, reply).await,
+        Run::Transfer(transfer) => several.transfer(transfer, reply).await,
         Run::Scan(_) => several.scan(reply).await,
         Run::AnyShard(_) => several.any_shard(reply).await,
         Run::Read(_) | Run::Write(_) => several.at(several.shard_of_first_key(), reply).await,
@@ -179,7 +180,8 @@ impl Several<'_> {
         let pieces = self.pieces().await?;
         let mut writer = Writer::new(reply, self.caller.resp);
         let now = self.core.now();
-        let writes = plan(now, self.db, Args::new(self.argv), pieces, &mut writer)?;
+        let options = self.core.shard().options().clone();
+        let writes = plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)?;
         let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for write in writes {
             let shard = router::shard_of(self.core, self.argv.get(write.key_index));
@@ -199,9 +201,10 @@ impl Several<'_> {
 
     /// Tries the keys in the order of the arguments.
     async fn first_of(&self, empty: fn(&mut Writer<'_>), reply: &mut Vec<u8>) -> Ran {
-        let Run::FirstOf { timeout, .. } = shard_run(self.command) else {
+        let Run::FirstOf { check, timeout, .. } = shard_run(self.command) else {
             unreachable!("the form was matched")
         };
+        check(Args::new(self.argv))?;
         if let Some(timeout) = timeout {
             timeout(Args::new(self.argv))?;
         }
@@ -218,6 +221,55 @@ impl Several<'_> {
         }
         empty(&mut Writer::new(reply, self.caller.resp));
         Ok(Outcome::Replied)
+    }
+
+    /// Moves an element from the first key to the second.
+    async fn transfer(&self, transfer: Transfer, reply: &mut Vec<u8>) -> Ran {
+        let args = Args::new(self.argv);
+        let take = (transfer.take)(args)?;
+        if let Some(timeout) = transfer.timeout {
+            timeout(args)?;
+        }
+        let keys = router::keys(self.core, self.command, self.argv);
+        let &[(source, source_shard), (target, target_shard)] = &keys[..] else {
+            unreachable!("an element goes from one key to another")
+        };
+        if source_shard == target_shard {
+            let start = reply.len();
+            let outcome = self.at(source_shard, reply).await?;
+            return Ok(if reply.len() == start { Outcome::Blocked } else { outcome });
+        }
+        let ask =
+            |shard, key| self.core.start_ask(shard, Question::Pieces(self.whole_call(), vec![key]));
+        let (of_source, of_target) = (ask(source_shard, source), ask(target_shard, target));
+        let (of_source, of_target) = (of_source.await, of_target.await);
+        if only_piece(of_source)? == Piece::Missing {
+            if transfer.timeout.is_some() {
+                return Ok(Outcome::Blocked);
+            }
+            (transfer.empty)(&mut Writer::new(reply, self.caller.resp));
+            return Ok(Outcome::Replied);
+        }
+        only_piece(of_target)?;
+        let taken = self.run_at(source_shard, take).await;
+        let Some(element) = parse::bulk(&taken) else {
+            reply.extend_from_slice(&taken);
+            return Ok(outcome_of(&taken));
+        };
+        let given = self.run_at(target_shard, (transfer.give)(args, element)?).await;
+        let part = if parse::is_error(&given) { given } else { taken };
+        reply.extend_from_slice(&part);
+        Ok(outcome_of(&part))
+    }
+
+    /// Runs another command at one shard, for the client of this one.
+    async fn run_at(&self, shard: usize, argv: ArgvBuf) -> Vec<u8> {
+        let name = argv.as_argv().get(0).expect("a command has a name");
+        let command =
+            shard::commands::find(name).expect("commands are replaced by some that exist");
+        let Caller { resp, client } = self.caller;
+        let call = OwnedCall { command, argv, db: self.db, resp, client };
+        reply_of(self.core.ask(shard, Question::Run(call)).await)
     }
 
     /// SCAN: shard after shard, the cursor says which. As on one shard, a step goes on until it has visited COUNT keys,
@@ -282,6 +334,12 @@ impl Several<'_> {
         }
         self.at(chosen, reply).await
     }
+}
+
+/// The piece of the one key that was asked for.
+fn only_piece(answer: Answer) -> Result<Piece, CommandError> {
+    let Answer::Pieces(pieces) = answer else { unreachable!("pieces were asked for") };
+    Ok(pieces?.pop().expect("one piece for each key"))
 }
 
 fn reply_of(answer: Answer) -> Vec<u8> {

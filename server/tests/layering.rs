@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("persistence", &["protocol"]),
     ("ops", &["protocol"]),
     ("shard", &["protocol", "persistence"]),
-    ("server", &["protocol", "persistence", "ops", "shard"]),
+    ("script", &["protocol"]),
+    ("server", &["protocol", "persistence", "ops", "shard", "script"]),
 ];
 
 /// Programs that look at a server from outside: they depend on none of our crates.

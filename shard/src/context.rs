@@ -47,6 +47,10 @@ pub struct LookupStats {
     pub misses: Cell<u64>,
     /// Keys removed because their time had come (`expired_keys`).
     pub expired: Cell<u64>,
+    /// Keys removed because memory was full (`evicted_keys`).
+    pub evicted: Cell<u64>,
+    /// Values freed behind the commands that removed them (`lazyfreed_objects`).
+    pub freed: Cell<u64>,
 }
 
 /// What read commands leave for the shard to do behind them.
@@ -130,7 +134,8 @@ impl<'a> ReadContext<'a> {
     /// anything: a hot key stays clean.
     #[inline]
     pub fn touch(&self, entry: &EntryRef<'_>) {
-        let access = entry.access().used(self.now);
+        let rule = self.options.use_rule;
+        let access = entry.access().used(self.now, rule, &mut self.rng.borrow_mut());
         if access != entry.access() {
             self.notes.add_use(Use { db: self.db_index, place: entry.place(), access });
         }
@@ -307,20 +312,42 @@ impl<'a> WriteContext<'a> {
     /// Takes `key` out because its collection has become empty, and reports `del`.
     pub fn remove_emptied(&mut self, key: &[u8]) {
         if self.db().remove(key) {
-            self.changed(key, Event::DEL);
+            self.also_changed(key, Event::DEL);
         }
     }
 
     /// Tells all observers that `event` happened to `key`: keyspace events, holders of copies, waiting clients, change
     /// count.
     ///
-    /// Every change of a key comes through here (or [`Effects::expired`], or a flush or swap of its database).
+    /// Every change of a key comes through here (or [`WriteContext::touched`], or [`Effects::expired`], or a flush or
+    /// swap of its database).
     pub fn changed(&mut self, key: &[u8], event: Event) {
+        if !self.is_replaying {
+            self.effects.change_count += 1;
+            self.also_changed(key, event);
+        }
+    }
+
+    /// The same for what comes with another change and is not counted as one more: the element that LMOVE puts in, the
+    /// key that goes with its last element.
+    pub fn also_changed(&mut self, key: &[u8], event: Event) {
+        self.notify(key, event);
+        self.tell_holders(key);
+    }
+
+    /// Tells observers that `key` changed, without an event: PFCOUNT stores what it has counted.
+    pub fn touched(&mut self, key: &[u8]) {
+        if !self.is_replaying {
+            self.effects.change_count += 1;
+            self.tell_holders(key);
+        }
+    }
+
+    /// Tells those who hold copies of `key`, and those who wait for it.
+    fn tell_holders(&mut self, key: &[u8]) {
         if self.is_replaying {
             return;
         }
-        self.effects.change_count += 1;
-        self.effects.notify(self.options.notify_keyspace_events, self.db_index, event, key);
         self.effects.touch(key, self.client.id);
         self.waiters.touch(self.db_index, key);
     }
@@ -370,7 +397,7 @@ impl<'a> WriteContext<'a> {
     fn locate(&mut self, hash: KeyHash, key: &[u8]) -> Option<Place> {
         let (now, is_replaying) = (self.now, self.is_replaying);
         let is_touching = !self.client.is_no_touch;
-        let table = self.db().table_mut();
+        let table = self.keyspace.database_mut(self.db_index).table_mut();
         let place = table.locate(hash, key)?;
         let entry = table.get(place);
         let access = entry.access();
@@ -380,7 +407,7 @@ impl<'a> WriteContext<'a> {
             self.effects.expired(self.options, self.db_index, key);
             return None;
         }
-        let used = access.used(now);
+        let used = access.used(now, self.options.use_rule, self.rng);
         if is_touching && used != access {
             table.set_access(place, used);
         }
@@ -446,9 +473,13 @@ impl KeyEntry<'_, '_, '_> {
         self
     }
 
-    /// Stores `entry` under the key, whatever was there. Counts as a use, unless the entry says when it was used.
+    /// Stores `entry` under the key, whatever was there. A new value under an old key leaves it used as often as it was;
+    /// unless the entry says how it was used.
     pub fn store(&mut self, entry: Entry) {
-        let access = entry.access().unwrap_or(Access::new(self.ctx.now));
+        let access = entry.access().unwrap_or_else(|| match self.get() {
+            Some(old) => old.access(),
+            None => Access::new(self.ctx.now, self.ctx.options.use_rule),
+        });
         let (hash, key) = (self.hash, self.key);
         let table = self.ctx.db().table_mut();
         match self.place {
@@ -465,7 +496,7 @@ impl KeyEntry<'_, '_, '_> {
     ///
     /// Cost: in the old value's memory if the new one is as long.
     pub fn store_string(&mut self, string: StrRef<'_>, expire_at_ms: Option<i64>) {
-        let access = Access::new(self.ctx.now);
+        let access = Access::new(self.ctx.now, self.ctx.options.use_rule);
         let (hash, key) = (self.hash, self.key);
         let table = self.ctx.db().table_mut();
         match self.place {

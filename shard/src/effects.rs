@@ -118,6 +118,15 @@ impl Effects {
         self.touch(key, 0);
     }
 
+    /// Notes that `key` has been removed because memory was full.
+    pub(crate) fn evicted(&mut self, options: &Options, db: u16, key: &[u8]) {
+        if options.is_journaling {
+            self.journal.append_args(db, &[b"DEL", key]);
+        }
+        self.notify(options.notify_keyspace_events, db, Event::EVICTED, key);
+        self.touch(key, 0);
+    }
+
     /// Notes that client `client_id` has changed `key`, if somebody holds copies.
     pub(crate) fn touch(&mut self, key: &[u8], client_id: u64) {
         if self.is_tracking {

@@ -116,7 +116,9 @@ events! {
     COPY_TO = GENERIC, "copy_to";
     MOVE_FROM = GENERIC, "move_from";
     MOVE_TO = GENERIC, "move_to";
+    RESTORE = GENERIC, "restore";
     EXPIRED = EXPIRED, "expired";
+    EVICTED = EVICTED, "evicted";
     NEW = NEW, "new";
     KEY_MISS = KEY_MISS, "keymiss";
     SET = STRING, "set";
@@ -125,6 +127,8 @@ events! {
     INCRBY = STRING, "incrby";
     DECRBY = STRING, "decrby";
     INCRBYFLOAT = STRING, "incrbyfloat";
+    SETBIT = STRING, "setbit";
+    PFADD = STRING, "pfadd";
     LPUSH = LIST, "lpush";
     RPUSH = LIST, "rpush";
     LPOP = LIST, "lpop";
@@ -145,6 +149,12 @@ events! {
     ZREMRANGEBYLEX = SORTED_SET, "zremrangebylex";
     ZPOPMIN = SORTED_SET, "zpopmin";
     ZPOPMAX = SORTED_SET, "zpopmax";
+    ZUNIONSTORE = SORTED_SET, "zunionstore";
+    ZINTERSTORE = SORTED_SET, "zinterstore";
+    ZDIFFSTORE = SORTED_SET, "zdiffstore";
+    ZRANGESTORE = SORTED_SET, "zrangestore";
+    GEOSEARCHSTORE = SORTED_SET, "geosearchstore";
+    GEORADIUSSTORE = SORTED_SET, "georadiusstore";
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";

@@ -10,6 +10,7 @@ pub mod args;
 pub mod call;
 pub mod commands;
 pub mod context;
+pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod event;

@@ -6,33 +6,33 @@
 //! Beside `execute` the router uses: [`Shard::piece`] and [`Shard::apply`] for commands over several shards
 //! (`shard/pieces.rs`), [`Shard::try_serve`], [`Shard::wait`] and [`Shard::forget_waiter`] for clients that block
 //! (`shard/blocking.rs`), [`Shard::replay`], [`Shard::drain`] and [`Shard::adopt`] at load (`shard/load.rs`), and
-//! [`Shard::expire_cycle`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
+//! [`Shard::expire_cycle`], [`Shard::evict`], [`Shard::free_cycle`], [`Shard::stats`] to keep house (`shard/upkeep.rs`).
 
 mod blocking;
+mod debug;
 mod load;
 mod pieces;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
-pub use upkeep::{DatabaseStats, Stats};
+pub use upkeep::{DatabaseStats, Evicted, EvictionEnd, Stats};
 
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now, Outcome};
-use crate::commands::{Body, Run};
+use crate::commands::{Body, Run, ServeFn, TimeoutFn, Transfer};
 use crate::context::{LookupStats, ReadContext, ReadNotes, WriteContext};
 use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::{ExpiryCycle, Keyspace};
+use crate::keyspace::{Eviction, ExpiryCycle, Keyspace};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::waiters::Waiters;
 use ahash::RandomState;
-use protocol::command::{BeginSearch, key_spec};
+use protocol::command::BeginSearch;
 use protocol::reply::Writer;
 use protocol::request::Argv;
-use smallvec::SmallVec;
 use std::cell::RefCell;
 
 /// One shard.
@@ -46,6 +46,7 @@ pub struct Shard {
     stats: LookupStats,
     notes: ReadNotes,
     expiry_cycle: ExpiryCycle,
+    eviction: Eviction,
 }
 
 impl Shard {
@@ -64,6 +65,7 @@ impl Shard {
             stats: LookupStats::default(),
             notes: ReadNotes::default(),
             expiry_cycle: ExpiryCycle::default(),
+            eviction: Eviction::default(),
         }
     }
 
@@ -92,6 +94,9 @@ impl Shard {
 
     /// Parameters, from the next call on.
     pub fn set_options(&mut self, options: Options) {
+        if options.maxmemory_policy != self.options.maxmemory_policy {
+            self.eviction.forget();
+        }
         self.options = options;
     }
 
@@ -126,28 +131,42 @@ impl Shard {
                 self.record(now, call, None, written);
                 Ok(Outcome::Replied)
             }
-            Run::FirstOf { serve, timeout, empty } => {
-                if let Some(timeout) = timeout {
-                    timeout(args)?;
-                }
-                let mut key_indices = SmallVec::<[usize; 8]>::new();
-                key_spec::key_indices(call.command.keys(call.argv), call.argv, |index| {
-                    key_indices.push(index);
-                });
-                for key_index in key_indices {
-                    let ctx = &mut self.write_context(now, call);
-                    if let Some(written) = serve(ctx, key_index, args, reply)? {
-                        self.record(now, call, Some(key_index), written);
-                        return Ok(Outcome::Replied);
-                    }
-                }
-                if timeout.is_some() {
-                    return Ok(Outcome::Blocked);
-                }
-                empty(reply);
-                Ok(Outcome::Replied)
+            Run::FirstOf { check, serve, timeout, empty } => {
+                check(args)?;
+                self.first_of(now, call, serve, timeout, empty, reply)
+            }
+            Run::Transfer(Transfer { local, timeout, empty, .. }) => {
+                self.first_of(now, call, local, timeout, empty, reply)
             }
         }
+    }
+
+    /// Tries the keys that the command could wait for, in order, until one can serve.
+    fn first_of(
+        &mut self,
+        now: Now,
+        call: &Call<'_>,
+        serve: ServeFn,
+        timeout: Option<TimeoutFn>,
+        empty: fn(&mut Writer<'_>),
+        reply: &mut Writer<'_>,
+    ) -> Result<Outcome, CommandError> {
+        let args = Args::new(call.argv);
+        if let Some(timeout) = timeout {
+            timeout(args)?;
+        }
+        for key_index in call.command.waited_keys(call.argv) {
+            let ctx = &mut self.write_context(now, call);
+            if let Some(written) = serve(ctx, key_index, args, reply)? {
+                self.record(now, call, Some(key_index), written);
+                return Ok(Outcome::Replied);
+            }
+        }
+        if timeout.is_some() {
+            return Ok(Outcome::Blocked);
+        }
+        empty(reply);
+        Ok(Outcome::Replied)
     }
 
     /// Reports what a write did: its event, on key number `key_index` (`None`: the command's first key), and its

@@ -56,6 +56,11 @@ pub struct Waiter {
     pub db: u16,
     /// Its protocol version.
     pub resp: Resp,
+    /// Whether serving it takes another shard too (BLMOVE to a key elsewhere). It is told to come again then: its
+    /// [`Served::reply`] is empty, and nobody else is served from the key until it is forgotten.
+    pub is_remote: bool,
+    /// Whether it was told to come again, and somebody else was faster: it waits before all others then.
+    pub is_back: bool,
 }
 
 /// A blocked client that has been served.
@@ -63,7 +68,7 @@ pub struct Waiter {
 pub struct Served {
     /// Who.
     pub id: WaiterId,
-    /// The reply.
+    /// The reply; empty for one that [is remote](Waiter::is_remote).
     pub reply: Vec<u8>,
 }
 
@@ -81,12 +86,20 @@ pub struct Waiters {
     queue_count: usize,
     /// Keys that have changed while somebody waits for them; looked at behind the command. None twice.
     ready: VecDeque<DbKey>,
+    /// Keys that a remote client has been told of and may be about to take from.
+    offers: Vec<(DbKey, WaiterId)>,
     hasher: RandomState,
 }
 
 impl Waiters {
     pub(crate) fn new(hasher: RandomState) -> Self {
-        Waiters { queues: Vec::new(), queue_count: 0, ready: VecDeque::new(), hasher }
+        Waiters {
+            queues: Vec::new(),
+            queue_count: 0,
+            ready: VecDeque::new(),
+            offers: Vec::new(),
+            hasher,
+        }
     }
 
     /// Whether nobody waits: the only question a write asks on the way.
@@ -96,7 +109,7 @@ impl Waiters {
         self.queue_count == 0
     }
 
-    /// Puts `waiter` at the end of the queue of its key number `key_index` (an index into its argv).
+    /// Puts `waiter` into the queue of its key number `key_index` (an index into its argv).
     pub fn push(&mut self, key_index: usize, waiter: Waiter) {
         let db = usize::from(waiter.db);
         if self.queues.len() <= db {
@@ -109,7 +122,11 @@ impl Waiters {
             self.queue_count += 1;
             Queue::new()
         });
-        queue.push_back((key_index, waiter));
+        if waiter.is_back {
+            queue.push_front((key_index, waiter));
+        } else {
+            queue.push_back((key_index, waiter));
+        }
     }
 
     /// Notes that `key` has changed, if somebody waits for it.
@@ -142,13 +159,21 @@ impl Waiters {
         self.ready.pop_front()
     }
 
+    /// Keeps `key` for the remote client `id`, until it is forgotten.
+    pub(crate) fn offer(&mut self, db: u16, key: &[u8], id: WaiterId) {
+        self.offers.push(((db, key.into()), id));
+    }
+
     /// Takes the client that has waited longest for `key` among those that `is_fit` accepts, and drops those that were
-    /// served elsewhere or have gone.
+    /// served elsewhere or have gone. There is none while the key is kept for somebody.
     pub(crate) fn take(
         &mut self,
         (db, key): &DbKey,
         is_fit: impl Fn(&Waiter) -> bool,
     ) -> Option<(usize, Waiter)> {
+        if self.offers.iter().any(|((at, offered), _)| at == db && offered == key) {
+            return None;
+        }
         let queue = self.queues.get_mut(usize::from(*db))?.get_mut(key)?;
         let mut found = None;
         let mut index = 0;
@@ -165,8 +190,13 @@ impl Waiters {
         found
     }
 
-    /// Forgets a client that no longer waits on `key`.
+    /// Forgets a client that no longer waits on `key`. If the key was kept for it, it is the next one's turn.
     pub fn remove(&mut self, db: u16, key: &[u8], id: WaiterId) {
+        let offer_count = self.offers.len();
+        self.offers.retain(|((at, offered), to)| (*at, &**offered, *to) != (db, key, id));
+        if self.offers.len() < offer_count {
+            self.touch(db, key);
+        }
         let queue = self.queues.get_mut(usize::from(db)).and_then(|queues| queues.get_mut(key));
         if let Some(queue) = queue {
             queue.retain(|(_, waiter)| waiter.id != id);

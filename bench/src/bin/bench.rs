@@ -1,21 +1,18 @@
 //! `bench`: server CPU per operation, side by side with Redis. See [`bench::speed`].
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, ExitCode};
+use std::process::ExitCode;
 
 use bench::arguments::{program, value};
 use bench::clock::{Clock, utc_date};
 use bench::output::line;
 use bench::process::{allowed_cpus, load_average, machine};
+use bench::results;
 use bench::server::Binary;
 use bench::speed::plan::cells;
 use bench::speed::report::Report;
 use bench::speed::rounds::{Contender, Role, Settings, run};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-
-/// Where results go.
-const RESULTS_DIR: &str = "bench/results";
 
 /// A load average above this, before anything was started, comes from somebody else.
 const LOAD_QUIET: f64 = 0.5;
@@ -62,7 +59,7 @@ fn measure(matches: &ArgMatches) -> Result<(), String> {
     line(report.markdown());
     let out = matches.get_one::<PathBuf>("out").cloned();
     // A quick look is not worth keeping, unless somebody says where.
-    match out.or_else(|| (!quick).then(|| PathBuf::from(RESULTS_DIR))) {
+    match out.or_else(|| (!quick).then(|| PathBuf::from(results::DIR))) {
         Some(out) => write(&report, &out, matches.get_one::<String>("name")),
         None => Ok(()),
     }
@@ -88,26 +85,8 @@ fn contenders() -> Result<Vec<Contender>, String> {
 
 /// Writes `<date>-<name>.md` and `.json`.
 fn write(report: &Report<'_>, dir: &Path, name: Option<&String>) -> Result<(), String> {
-    let name = name.cloned().or_else(commit).unwrap_or_else(|| "local".to_owned());
-    let stem = dir.join(format!("{}-{name}", report.date));
-    let json = serde_json::to_string_pretty(&report.json()).map_err(|error| error.to_string())?;
-    let write = |extension: &str, text: &str| {
-        let path = stem.with_added_extension(extension);
-        fs::write(&path, text)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        eprintln!("wrote {}", path.display());
-        Ok(())
-    };
-    fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    write("md", &report.markdown())?;
-    write("json", &(json + "\n"))
-}
-
-/// The short name of the commit that is checked out, if there is one.
-fn commit() -> Option<String> {
-    let output = Process::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok()?;
-    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !name.is_empty()).then_some(name)
+    let name = name.cloned().or_else(results::commit).unwrap_or_else(|| "local".to_owned());
+    results::save(dir, &report.date, &name, &report.markdown(), &report.json())
 }
 
 fn command() -> Command {

@@ -116,6 +116,20 @@ core_metrics! {
         "Keys of this core's shard, all databases together.";
     keys_with_expiry: Gauge, "rialto_keys_with_expiry", "keys",
         "Keys of this core's shard that will expire.";
+    memory_data: Gauge, "rialto_memory_data_bytes", "bytes",
+        "Bytes that this core's shard takes for keys, values and tables.";
+    memory_buffers: Gauge, "rialto_memory_client_buffers_bytes", "bytes",
+        "Bytes of requests and replies that this core's connections hold.";
+    memory_exceeded_ms: Counter, "rialto_memory_exceeded_milliseconds_total", "milliseconds",
+        "Time during which all cores together used more than maxmemory; counted by core 0.";
+    lazyfreed_objects: Counter, "rialto_lazyfreed_objects_total", "values",
+        "Values freed behind the command that removed them.";
+    lazyfree_pending: Gauge, "rialto_lazyfree_pending_objects", "values",
+        "Values that commands have removed and that are not freed yet.";
+    expire_cycles_capped: Counter, "rialto_expire_cycles_capped_total", "cycles",
+        "Times the active expiry cycle stopped because its time was over.";
+    expire_cycle_us: Counter, "rialto_expire_cycle_microseconds_total", "microseconds",
+        "Time spent in the active expiry cycle.";
     hops_sent: Counter, "rialto_hops_sent_total", "commands",
         "Commands sent to the shard of another core.";
     hops_received: Counter, "rialto_hops_received_total", "commands",

@@ -132,6 +132,18 @@ pub fn format_f64(value: f64) -> DoubleText {
     /// Up to here Redis prints doubles without fraction as integers.
     const INTEGER_MAX: f64 = (1_u64 << 62) as f64;
 
+    if value != 0.0 && value.abs() <= INTEGER_MAX && value.trunc() == value {
+        let mut text = DoubleText::new();
+        text.extend(itoa::Buffer::new().format(value as i64).as_bytes());
+        return text;
+    }
+    format_f64_shortest(value)
+}
+
+/// Prints a double with the fewest digits, an integer with many zeros too with an exponent: `3`, `1e+20`, `1e+9`. Redis
+/// does so where it computes digests.
+#[must_use]
+pub fn format_f64_shortest(value: f64) -> DoubleText {
     let mut text = DoubleText::new();
     if value.is_nan() {
         text.extend(b"nan");
@@ -139,8 +151,6 @@ pub fn format_f64(value: f64) -> DoubleText {
         text.extend(if value > 0.0 { b"inf" } else { b"-inf" });
     } else if value == 0.0 {
         text.extend(if value.is_sign_positive() { b"0" } else { b"-0" });
-    } else if value.abs() <= INTEGER_MAX && value.trunc() == value {
-        text.extend(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
         if value < 0.0 {
             text.push(b'-');

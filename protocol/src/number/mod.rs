@@ -10,7 +10,7 @@ mod grisu;
 pub mod long_double;
 mod scan;
 
-pub use double::{DoubleText, format_f64, parse_f64};
+pub use double::{DoubleText, format_f64, format_f64_shortest, parse_f64};
 pub use long_double::LongDouble;
 
 /// Reads a signed 64-bit integer the way Redis's `string2ll` does: the shortest decimal form only, so no sign `+`,

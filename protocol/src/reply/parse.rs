@@ -195,6 +195,15 @@ pub fn integer(encoded: &[u8]) -> Result<i64, ReplyError> {
     }
 }
 
+/// The bytes of an encoded bulk string; `None` if it is anything else, null included.
+#[must_use]
+pub fn bulk(encoded: &[u8]) -> Option<&[u8]> {
+    let rest = encoded.strip_prefix(b"$")?;
+    let head_len = rest.windows(2).position(|end| end == b"\r\n")?;
+    let len = crate::number::parse_u64(&rest[..head_len])?;
+    rest.get(head_len + 2..)?.get(..usize::try_from(len).ok()?)
+}
+
 /// Whether an encoded reply is an error.
 #[must_use]
 pub fn is_error(encoded: &[u8]) -> bool {
@@ -301,6 +310,11 @@ mod tests {
         assert_eq!(integer(b":1\r\n:2\r\n"), Err(ReplyError::UnexpectedType));
         assert_eq!(integer(b"$1\r\n1\r\n"), Err(ReplyError::UnexpectedType));
         assert_eq!(integer(b":1"), Err(ReplyError::CutOff));
+        assert_eq!(bulk(b"$2\r\nab\r\n"), Some(b"ab".as_slice()));
+        assert_eq!(bulk(b"$0\r\n\r\n"), Some(b"".as_slice()));
+        for other in [b"$-1\r\n".as_slice(), b"+ab\r\n", b"$3\r\nab", b"$2", b"_\r\n"] {
+            assert_eq!(bulk(other), None);
+        }
         assert!(is_error(b"-ERR x\r\n"));
         assert!(!is_error(b"+OK\r\n"));
     }
@@ -312,6 +326,7 @@ mod tests {
                 if let Ok(Some(len)) = element_len(bytes) {
                     prop_assert!(0 < len && len <= bytes.len());
                 }
+                let _ = bulk(bytes);
                 let _: Vec<_> = elements(bytes).into_iter().flatten().collect();
             }
         }

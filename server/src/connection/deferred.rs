@@ -14,9 +14,9 @@ use crate::transaction;
 use protocol::command::Flags;
 use protocol::request::Argv;
 use shard::args::Args;
-use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
 use shard::{Call, Outcome};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -153,45 +153,56 @@ impl Connection {
         let Kind::Shard(shard_command) = command.kind else {
             unreachable!("commands of the server do not wait for keys")
         };
-        let Run::FirstOf { timeout: Some(timeout), empty, .. } = shard_command.run else {
-            unreachable!("only blocking commands wait for keys")
-        };
+        let timeout = shard_command.timeout().expect("only blocking commands wait for keys");
         let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
-        let claim = Claim::default();
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
         self.flush();
         self.peer.is_busy.set(false);
 
-        let mut by_shard: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
+        let waited_keys = shard_command.waited_keys(argv.as_argv());
+        let mut by_shard: BTreeMap<usize, Vec<usize>> = Default::default();
+        let mut is_remote = false;
         for (index, shard) in router::keys(&core, command, argv.as_argv()) {
-            by_shard.entry(shard).or_default().push(index);
+            if waited_keys.contains(&index) {
+                by_shard.entry(shard).or_default().push(index);
+            } else {
+                is_remote |= !by_shard.contains_key(&shard);
+            }
         }
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             id,
-            claim: claim.clone(),
+            claim: Claim::default(),
             command: shard_command,
             argv: Arc::new(argv.clone()),
             db: self.session.db,
             resp: self.session.resp,
+            is_remote,
+            is_back: false,
         };
-        for (shard, indices) in &by_shard {
-            core.ask(*shard, Question::Wait(waiter.clone(), indices.clone())).await;
-        }
-
         let deadline =
             (timeout_ms > 0).then(|| Moment::now().after(Duration::from_millis(timeout_ms)));
-        let how = self.wait_unblocked(deadline).await;
-        let how = match how {
-            Some(Unblocked::Served(reply)) => Unblocked::Served(reply),
-            other if claim.take() => other.unwrap_or(Unblocked::TimedOut),
-            // Somebody was faster: the reply is on its way, whatever happened meanwhile.
-            _ => self.wait_served().await,
+        let how = loop {
+            let how = self.wait_for_keys(&waiter, &by_shard, deadline).await;
+            let is_called = matches!(&how, Unblocked::Served(reply) if reply.is_empty());
+            let mut reply = Vec::new();
+            if is_called {
+                let (argv, caller) = (argv.as_argv(), self.caller());
+                let _ = transaction::run(&core, command, waiter.db, argv, caller, &mut reply).await;
+            }
+            for (shard, indices) in &by_shard {
+                core.ask(*shard, Question::Forget(waiter.clone(), indices.clone())).await;
+            }
+            if !is_called {
+                break how;
+            }
+            if !reply.is_empty() {
+                break Unblocked::Served(reply);
+            }
+            waiter.claim = Claim::default();
+            waiter.is_back = true;
         };
-        for (shard, indices) in by_shard {
-            core.ask(shard, Question::Forget(waiter.clone(), indices)).await;
-        }
         self.peer.is_busy.set(true);
         self.peer.client.set_flag(ClientFlags::BLOCKED, false);
         core.restart_stopwatch();
@@ -202,7 +213,7 @@ impl Connection {
                 Outcome::Replied
             }
             Unblocked::TimedOut => {
-                self.reply(empty);
+                self.reply(|writer| writer.null_array());
                 Outcome::Replied
             }
             Unblocked::Error => {
@@ -211,6 +222,24 @@ impl Connection {
                 core.note_error(text);
                 Outcome::Failed
             }
+        }
+    }
+
+    /// Registers a client with the shards of its keys and waits until one serves it, or it need wait no longer.
+    async fn wait_for_keys(
+        &self,
+        waiter: &Waiter,
+        by_shard: &BTreeMap<usize, Vec<usize>>,
+        deadline: Option<Moment>,
+    ) -> Unblocked {
+        for (shard, indices) in by_shard {
+            self.core.ask(*shard, Question::Wait(waiter.clone(), indices.clone())).await;
+        }
+        match self.wait_unblocked(deadline).await {
+            Some(Unblocked::Served(reply)) => Unblocked::Served(reply),
+            other if waiter.claim.take() => other.unwrap_or(Unblocked::TimedOut),
+            // Somebody was faster: the reply is on its way, whatever happened meanwhile.
+            _ => self.wait_served().await,
         }
     }
 

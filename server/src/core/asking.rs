@@ -133,7 +133,8 @@ impl Core {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Signal(signal) => self.heed_signal(signal),
-            Notice::Effects => {} // every tick looks at the effects of its shard
+            // Every tick looks at the effects of its shard, and at its memory.
+            Notice::Effects | Notice::MemoryFull => {}
             Notice::Shutdown => self.is_stopping.set(true),
             Notice::Invalidate(messages) => self.deliver_invalidations(&messages),
             Notice::Publish(notifications) => self.publish_all(&notifications),

@@ -7,6 +7,7 @@
 mod asking;
 mod connections;
 mod delivery;
+mod memory;
 mod running;
 
 use asking::Asks;
@@ -46,9 +47,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_micros(100);
 /// How often a core expires keys and frees memory while there is more to do, in microseconds; else it is `hz` times
 /// per second.
-const UPKEEP_BUSY_US: i64 = 1_000;
-/// Entries looked at, and freed, each time: well under a millisecond.
-const EXPIRE_BUDGET: usize = 2_000;
+const UPKEEP_BUSY_US: i64 = 250;
+/// Entries looked at, and freed, each time: well under a millisecond, and a million a second.
+const EXPIRE_BUDGET: usize = 500;
 const FREE_BUDGET: usize = 2_000;
 /// Spare batches and exchanges a core keeps.
 const SPARE_COUNT_MAX: usize = 64;
@@ -91,6 +92,10 @@ pub struct Core {
     next_tending_us: Cell<i64>,
     /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
     spike_after_us: Cell<u64>,
+    /// `maxmemory` in bytes; 0: no limit.
+    memory_limit: Cell<u64>,
+    /// Bytes of its shard's tables beside keys and values, as of the last upkeep.
+    table_bytes: Cell<usize>,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub is_expiring: Cell<bool>,
     is_stopping: Cell<bool>,
@@ -113,6 +118,7 @@ impl Core {
         let bell = reactor.signal_sender().expect("a few descriptors are left at the start");
         shared.inboxes[id].set_bell(bell);
         let spike_after_us = Cell::new(spike_after_us(&settings));
+        let memory_limit = Cell::new(settings.maxmemory_bytes);
         Rc::new(Core {
             id,
             shared,
@@ -138,6 +144,8 @@ impl Core {
             next_upkeep_us: Cell::new(0),
             next_tending_us: Cell::new(0),
             spike_after_us,
+            memory_limit,
+            table_bytes: Cell::new(0),
             is_expiring: Cell::new(true),
             is_stopping: Cell::new(false),
         })
@@ -273,15 +281,22 @@ impl Core {
         }
         if now.unix_us >= self.next_tending_us.get() {
             self.tend_connections();
+            self.publish_buffers();
             self.next_tending_us.set(now.unix_us + connection::upkeep::PERIOD_US);
         }
-        if now.unix_us < self.next_upkeep_us.get() {
+        let is_due = now.unix_us >= self.next_upkeep_us.get();
+        self.tend_memory();
+        if !is_due {
             return;
         }
         let mut shard = self.shard_mut();
         // CLIENT PAUSE holds back every change, also that of expiry.
         let may_expire = self.is_expiring.get() && !self.is_paused(Flags::WRITE);
+        let begun_at = Moment::now();
         let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
+        let expire_ns = Moment::now().ns_since(begun_at);
+        self.counters.expire_cycle_us.add(expire_ns / 1000);
+        self.counters.expire_cycles_capped.add(u64::from(is_expiring));
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
         let period = match has_more {
             true => UPKEEP_BUSY_US,
@@ -302,6 +317,10 @@ impl Core {
         self.counters.keyspace_hits.set(stats.hits);
         self.counters.keyspace_misses.set(stats.misses);
         self.counters.expired_keys.set(stats.expired);
+        self.counters.evicted_keys.set(stats.evicted);
+        self.counters.lazyfreed_objects.set(stats.freed);
+        self.counters.lazyfree_pending.set(stats.pending_count as u64);
+        self.publish_memory();
         let (keys, expires) = stats.databases.iter().fold((0, 0), |(keys, expires), db| {
             (keys + db.keys as u64, expires + db.expires as u64)
         });

@@ -71,9 +71,13 @@ impl Core {
     pub fn take_over_settings(&self) {
         let settings = self.shared.config().settings().clone();
         let is_journaling = self.journal.borrow().is_some();
-        let options = shard::Options { is_journaling, ..shard_options(&settings) };
-        self.shard_mut().set_options(options);
+        let mut shard = self.shard_mut();
+        let payload_checksum = shard.options().payload_checksum; // set by DEBUG alone
+        let options = shard_options(&settings);
+        shard.set_options(shard::Options { is_journaling, payload_checksum, ..options });
+        drop(shard);
         self.spike_after_us.set(spike_after_us(&settings));
+        self.memory_limit.set(settings.maxmemory_bytes);
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();
     }
@@ -157,7 +161,10 @@ impl Core {
             Run::Write(_) => self.shared.log.is_none(),
             _ => false,
         };
-        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
+        if !is_fit
+            || self.is_over_memory()
+            || self.shared.tracking_count.load(Ordering::Acquire) > 0
+        {
             return None;
         }
         let mut lent = self.shared.leases.borrow(shard)?;
@@ -165,11 +172,15 @@ impl Core {
             return None;
         }
         self.has_borrowed.set(true);
+        let data_before = lent.keyspace().data_bytes();
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
         let has_effects = !lent.effects_mut().is_empty();
+        if self.memory_limit.get() > 0 {
+            self.shared.memory.add_data(shard, data_before, lent.keyspace().data_bytes());
+        }
         drop(lent);
         if has_effects {
             // An expired key, a served client, a keyspace event: its own core sees to it.
@@ -291,6 +302,7 @@ impl Core {
             let (id, db, argv) = batch.call(index);
             let command = self.shared.registry.get(id);
             let us = match command.kind {
+                Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, &mut replies) => 0,
                 Kind::Shard(_) => self.run_here(command, db, argv, caller, &mut replies).1,
                 Kind::Server(_) => {
                     self.publish_here(command, argv, caller, &mut replies);

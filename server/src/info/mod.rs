@@ -4,13 +4,16 @@
 //! counters. A field is there only if its value is true; docs/differences.md lists those of Redis that have no
 //! meaning here.
 
+mod memory;
 mod process;
 mod rates;
 mod sections;
 
-pub(crate) use process::{Memory, system_memory};
+pub(crate) use memory::Figures;
+#[cfg(test)]
+pub(crate) use process::Memory;
+pub(crate) use process::{status_lines, system_memory};
 pub use rates::{Rate, Rates};
-pub(crate) use sections::client_buffers;
 
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, Question};
@@ -70,7 +73,7 @@ impl Section {
 
     /// Whether only the cores know its values.
     fn needs_reports(self) -> bool {
-        matches!(self, Section::Persistence | Section::Stats | Section::Keyspace)
+        matches!(self, Section::Memory | Section::Persistence | Section::Stats | Section::Keyspace)
     }
 
     /// The sections that `words` ask for, in their order; unknown words ask for nothing, no word for the default.

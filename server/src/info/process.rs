@@ -24,6 +24,13 @@ impl Memory {
     }
 }
 
+/// What the kernel says of this process's memory, one line for each figure.
+pub(crate) fn status_lines() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let is_memory = |line: &&str| line.starts_with("Vm") || line.starts_with("Rss");
+    status.lines().filter(is_memory).map(|line| format!("{line}\n")).collect()
+}
+
 /// Memory of the machine, in bytes.
 pub(crate) fn system_memory() -> u64 {
     kibibytes(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")

@@ -1,11 +1,10 @@
 //! The sections of INFO, one function each, in the order of Redis's fields.
 
 use super::Section;
-use super::process::{self, CpuTimes, Memory};
-use crate::clients::{Client, ClientFlags};
+use super::process::{self, CpuTimes};
+use crate::clients::ClientFlags;
 use crate::core::Core;
 use crate::message::CoreReport;
-use crate::shared::Shared;
 use crate::startup::REDIS_VERSION;
 use ops::config::Supervised;
 use std::collections::BTreeMap;
@@ -13,30 +12,30 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
 /// What a section is made from.
-struct Source<'a> {
-    core: &'a Core,
+pub(super) struct Source<'a> {
+    pub(super) core: &'a Core,
     /// Of every core; none if no chosen section needs them.
-    reports: &'a [CoreReport],
+    pub(super) reports: &'a [CoreReport],
 }
 
 /// Lines under way.
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn head(&mut self, title: &str) {
+    pub(super) fn head(&mut self, title: &str) {
         if !self.0.is_empty() {
             self.0.push_str("\r\n");
         }
         self.write(format_args!("# {title}\r\n"));
     }
 
-    fn add(&mut self, field: &str, value: impl Display) {
+    pub(super) fn add(&mut self, field: &str, value: impl Display) {
         self.write(format_args!("{field}:{value}\r\n"));
     }
 
     /// Bytes, and the same for people.
-    fn add_bytes(&mut self, field: &str, bytes: u64) {
+    pub(super) fn add_bytes(&mut self, field: &str, bytes: u64) {
         self.add(field, bytes);
         self.add(&format!("{field}_human"), human(bytes));
     }
@@ -142,43 +141,6 @@ impl Source<'_> {
         lines.add("tracking_clients", tracking_count);
     }
 
-    fn memory(&self, lines: &mut Lines) {
-        let (shared, settings) = (&self.core.shared, self.core.settings());
-        let Memory { resident, resident_peak } = Memory::read();
-        lines.head("Memory");
-        // What is in use is what the process holds, until shards account for their data themselves.
-        lines.add_bytes("used_memory", resident);
-        lines.add_bytes("used_memory_rss", resident);
-        lines.add_bytes("used_memory_peak", resident_peak);
-        let percent = 100.0 * resident as f64 / resident_peak.max(1) as f64;
-        lines.add("used_memory_peak_perc", format_args!("{percent:.2}%"));
-        lines.add_bytes("total_system_memory", process::system_memory());
-        lines.add("used_memory_lua", 0);
-        lines.add("used_memory_vm_eval", 0);
-        lines.add("used_memory_lua_human", human(0));
-        lines.add("used_memory_scripts_eval", 0);
-        lines.add("number_of_cached_scripts", 0);
-        lines.add("number_of_functions", 0);
-        lines.add("number_of_libraries", 0);
-        lines.add("used_memory_vm_functions", 0);
-        lines.add_bytes("used_memory_vm_total", 0);
-        lines.add("used_memory_functions", 0);
-        lines.add_bytes("used_memory_scripts", 0);
-        lines.add_bytes("maxmemory", settings.maxmemory_bytes);
-        lines.add("maxmemory_policy", settings.maxmemory_policy.word());
-        lines.add("mem_fragmentation_ratio", "1.00");
-        lines.add("mem_fragmentation_bytes", 0);
-        lines.add("mem_not_counted_for_evict", 0);
-        lines.add("mem_replication_backlog", 0);
-        lines.add("mem_total_replication_buffers", 0);
-        lines.add("mem_clients_slaves", 0);
-        lines.add("mem_clients_normal", client_buffers(shared));
-        lines.add("mem_cluster_links", 0);
-        lines.add("mem_aof_buffer", 0);
-        lines.add("mem_allocator", "mimalloc");
-        lines.add("active_defrag_running", 0);
-    }
-
     fn persistence(&self, lines: &mut Lines) {
         let shared = &self.core.shared;
         let change_count: u64 = self.reports.iter().map(|report| report.shard.change_count).sum();
@@ -228,6 +190,13 @@ impl Source<'_> {
             .sum();
         let sum = |of: fn(&CoreReport) -> usize| self.reports.iter().map(of).sum::<usize>();
         let patterns = self.reports.first().map_or(0, |report| report.pattern_count);
+        let exceeded_now_ms = shared.memory.exceeded_ms(self.core.now().unix_ms()).1;
+        let expires = |report: &CoreReport| {
+            report.shard.databases.iter().map(|database| database.expires).sum::<usize>() as f64
+        };
+        let expiring_count: f64 = self.reports.iter().map(expires).sum();
+        let stale = self.reports.iter().map(|report| report.shard.stale_part * expires(report));
+        let stale_percent = 100.0 * stale.sum::<f64>() / expiring_count.max(1.0);
         lines.head("Stats");
         lines.add("total_connections_received", totals.connections_received);
         lines.add("total_commands_processed", totals.commands_processed);
@@ -245,10 +214,13 @@ impl Source<'_> {
         lines.add("sync_partial_ok", 0);
         lines.add("sync_partial_err", 0);
         lines.add("expired_keys", totals.expired_keys);
+        lines.add("expired_stale_perc", format_args!("{stale_percent:.2}"));
+        lines.add("expired_time_cap_reached_count", totals.expire_cycles_capped);
+        lines.add("expire_cycle_cpu_milliseconds", totals.expire_cycle_us / 1000);
         lines.add("evicted_keys", totals.evicted_keys);
         lines.add("evicted_clients", 0);
-        lines.add("total_eviction_exceeded_time", 0);
-        lines.add("current_eviction_exceeded_time", 0);
+        lines.add("total_eviction_exceeded_time", totals.memory_exceeded_ms);
+        lines.add("current_eviction_exceeded_time", exceeded_now_ms);
         lines.add("keyspace_hits", totals.keyspace_hits);
         lines.add("keyspace_misses", totals.keyspace_misses);
         lines.add("pubsub_channels", sum(|report| report.channel_count));
@@ -361,15 +333,6 @@ impl Source<'_> {
     }
 }
 
-/// Bytes of requests and replies that connections hold. Cost: O(clients).
-pub(crate) fn client_buffers(shared: &Shared) -> u64 {
-    let size = |client: &Client| {
-        client.query_capacity.load(Ordering::Relaxed) as usize
-            + client.output_len.load(Ordering::Relaxed)
-    };
-    shared.clients.all().iter().map(|client| size(client) as u64).sum()
-}
-
 /// An error code without what would break the line.
 fn safe(code: &[u8]) -> String {
     let is_unsafe = |c: char| matches!(c, '#' | ':' | '\n' | '\r');
@@ -377,7 +340,7 @@ fn safe(code: &[u8]) -> String {
 }
 
 /// `512B`, `1.50K`, `2.00G`, as Redis writes bytes for people.
-fn human(bytes: u64) -> String {
+pub(super) fn human(bytes: u64) -> String {
     const UNITS: [char; 5] = ['K', 'M', 'G', 'T', 'P'];
     if bytes < 1024 {
         return format!("{bytes}B");

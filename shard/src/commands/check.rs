@@ -1,7 +1,7 @@
 //! Checks on a topic's rows that run while compiling: `const _: () = check(COMMANDS);`.
 
 use super::{Body, Command, Run};
-use protocol::command::{BeginSearch, CommandSpec, Flags, check};
+use protocol::command::{BeginSearch, CommandSpec, Flags, KeyFlags, check};
 
 /// Stops the build if a row contradicts itself (see [`check::check`]) or how it runs, if two rows have one name, if
 /// the arity does not reach the keys, or if there is no example.
@@ -13,7 +13,7 @@ pub(crate) const fn check(commands: &[Command]) {
         check_keys(spec);
         let is_write_spec = spec.flags.contains(Flags::WRITE) || has_write_subcommand(spec);
         assert!(
-            is_write_spec == is_write(run),
+            is_write_spec == is_write(run) || is_noting(spec) && is_write(run),
             "a command has the flag WRITE if it runs as a write"
         );
         assert!(example_count(spec) > 0, "a command has an example");
@@ -26,10 +26,16 @@ pub(crate) const fn check(commands: &[Command]) {
     }
 }
 
+/// Whether a command that reads may note something in the value it has read (PFCOUNT): its keys are read and written.
+const fn is_noting(spec: &CommandSpec) -> bool {
+    spec.flags.contains(Flags::READONLY)
+        && matches!(spec.keys, [key] if key.flags.contains(KeyFlags::RW))
+}
+
 const fn is_write(run: &Run) -> bool {
     match run {
         Run::Read(_) | Run::Gather { .. } | Run::Scan(_) | Run::AnyShard(_) => false,
-        Run::Write(_) | Run::GatherWrite { .. } | Run::FirstOf { .. } => true,
+        Run::Write(_) | Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => true,
         Run::Split { body, .. } | Run::EveryShard { body, .. } => matches!(body, Body::Write(_)),
     }
 }
@@ -50,7 +56,9 @@ const fn check_keys(spec: &CommandSpec) {
     let mut i = 0;
     while i < spec.keys.len() {
         if let BeginSearch::Index(index) = spec.keys[i].begin {
-            assert!(index < spec.arity.unsigned_abs() as usize, "the arity reaches the first key");
+            // Only the first key is always there: PFMERGE may have no source.
+            let is_reached = index < spec.arity.unsigned_abs() as usize;
+            assert!(is_reached || i > 0 && spec.arity < 0, "the arity reaches the first key");
         }
         i += 1;
     }

@@ -3,11 +3,16 @@
 //! A row says how a command runs over shards ([`Run`]); the router needs nothing else. The command function never
 //! knows how many shards there are. To add a command, add its row, function, docs and tests to the topic's file.
 
+pub mod bitmap;
+mod bytes;
 mod check;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 mod indices;
 pub mod key;
 pub mod list;
+mod pop_args;
 mod sample;
 mod scan_args;
 pub mod sorted_set;
@@ -23,9 +28,10 @@ use crate::keyspace::entry::Entry;
 use crate::options::Options;
 use ahash::RandomState;
 use hashbrown::HashMap;
-use protocol::command::{CommandSpec, KeySpec};
+use protocol::command::{CommandSpec, KeySpec, key_spec};
 use protocol::reply::Writer;
-use protocol::request::Argv;
+use protocol::request::{Argv, ArgvBuf};
+use smallvec::SmallVec;
 use std::sync::OnceLock;
 
 /// A row of the command table.
@@ -46,6 +52,26 @@ impl Command {
             return self.spec.keys;
         }
         argv.get(1).and_then(|word| self.spec.subcommand(word)).map_or(&[], |spec| spec.keys)
+    }
+
+    /// For a command that may leave its client waiting for a key: how long.
+    #[must_use]
+    pub fn timeout(&self) -> Option<TimeoutFn> {
+        match self.run {
+            Run::FirstOf { timeout, .. } | Run::Transfer(Transfer { timeout, .. }) => timeout,
+            _ => None,
+        }
+    }
+
+    /// The indices in `argv` of the keys that a client may wait for: not the one that an element goes to.
+    #[must_use]
+    pub fn waited_keys(&self, argv: Argv<'_>) -> SmallVec<[usize; 8]> {
+        let mut key_indices = SmallVec::new();
+        key_spec::key_indices(self.keys(argv), argv, |index| key_indices.push(index));
+        if matches!(self.run, Run::Transfer(_)) {
+            key_indices.truncate(1);
+        }
+        key_indices
     }
 }
 
@@ -68,8 +94,16 @@ pub type PieceFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<Piece, Comman
 /// Computes the reply from the pieces of all keys, in the order of the keys.
 pub type FinishFn = fn(&Options, Args<'_>, &[Piece], &mut Writer<'_>) -> Result<(), CommandError>;
 /// Computes the reply and what is to be written from the pieces of all keys, in the order of the keys.
-pub type PlanFn =
-    fn(Now, u16, Args<'_>, Vec<Piece>, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
+pub type PlanFn = fn(
+    &Options,
+    Now,
+    u16,
+    Args<'_>,
+    Vec<Piece>,
+    &mut Writer<'_>,
+) -> Result<Vec<KeyWrite>, CommandError>;
+/// Says what is wrong with a request before any key is looked at.
+pub type CheckFn = fn(Args<'_>) -> Result<(), CommandError>;
 /// Reads the timeout of a blocking command: milliseconds, 0 for ever.
 pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
 
@@ -107,13 +141,18 @@ pub enum Run {
     },
     /// The first key, in the order of the arguments, that can serve does (BLPOP, LMPOP); a client may wait for one.
     FirstOf {
+        /// Whether the request is well formed, asked before any key is looked at.
+        check: CheckFn,
         /// Tries one key.
         serve: ServeFn,
         /// For a command that blocks: its timeout. `None` for one that does not.
         timeout: Option<TimeoutFn>,
-        /// The reply when no key can serve, or when the time is over.
+        /// The reply when no key can serve and the client does not wait.
         empty: fn(&mut Writer<'_>),
     },
+    /// One element goes from the first key to the second (LMOVE); a client may wait for the first key to have one. What
+    /// travels is the element, however much the keys hold.
+    Transfer(Transfer),
     /// Every shard runs it, and the replies become one (DBSIZE, KEYS, FLUSHALL).
     EveryShard {
         /// What each shard runs.
@@ -125,6 +164,27 @@ pub enum Run {
     Scan(ReadFn),
     /// RANDOMKEY: any shard with keys, chosen by how many it has.
     AnyShard(ReadFn),
+}
+
+/// How an element goes from one key to another.
+///
+/// On one shard `local` does everything. Over two: both keys are asked with `piece`; then the first one's shard runs the
+/// command `take`, which answers the element, and the second one's the command `give`, so that each shard has a
+/// journal, events and served clients of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer {
+    /// The whole command, when both keys lie on one shard; `None` if there is no element.
+    pub local: ServeFn,
+    /// Whether a key is there; an error if it holds another type.
+    pub piece: PieceFn,
+    /// The command that takes the element out and answers it.
+    pub take: fn(Args<'_>) -> Result<ArgvBuf, CommandError>,
+    /// The command that puts the element in.
+    pub give: fn(Args<'_>, &[u8]) -> Result<ArgvBuf, CommandError>,
+    /// For a command that blocks: its timeout. `None` for one that does not.
+    pub timeout: Option<TimeoutFn>,
+    /// The reply when there is no element and the client does not wait.
+    pub empty: fn(&mut Writer<'_>),
 }
 
 /// The function that each shard of several runs.
@@ -187,17 +247,32 @@ pub const TABLES: &[&[Command]] = &[
     list::pop::COMMANDS,
     list::index::COMMANDS,
     list::edit::COMMANDS,
+    list::transfer::COMMANDS,
     list::blocking::COMMANDS,
     sorted_set::member::COMMANDS,
     sorted_set::rank::COMMANDS,
     sorted_set::range::COMMANDS,
     sorted_set::remove_range::COMMANDS,
     sorted_set::pop::COMMANDS,
+    sorted_set::blocking::COMMANDS,
+    sorted_set::algebra::COMMANDS,
+    sorted_set::store::COMMANDS,
+    sorted_set::random::COMMANDS,
+    bitmap::bit::COMMANDS,
+    bitmap::count::COMMANDS,
+    bitmap::combine::COMMANDS,
+    bitmap::field::COMMANDS,
+    hyperloglog::count::COMMANDS,
+    hyperloglog::debug::COMMANDS,
+    geo::place::COMMANDS,
+    geo::search::COMMANDS,
+    geo::radius::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,
     key::scan::COMMANDS,
     key::object::COMMANDS,
+    key::dump::COMMANDS,
     key::database::COMMANDS,
 ];
 

@@ -79,7 +79,7 @@ impl EntryRef<'_> {
         self.expire_at_ms.is_some_and(|at_ms| at_ms < now.unix_ms())
     }
 
-    /// When it was last used.
+    /// How it has been used.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access

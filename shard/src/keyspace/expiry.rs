@@ -14,9 +14,22 @@ use crate::keyspace::Keyspace;
 pub(crate) struct ExpiryCycle {
     db: u16,
     segment: usize,
+    /// Keys with an expiry when the round began, and how many of them it has found due so far.
+    round_count: usize,
+    due_count: usize,
+    /// Running mean of the part that was due.
+    stale_part: f64,
 }
 
+/// What a round adds to the running mean.
+const ROUND_WEIGHT: f64 = 0.05;
+
 impl ExpiryCycle {
+    /// Which part of the keys with an expiry had passed it when the last rounds came by: 0 to 1.
+    pub(crate) fn stale_part(&self) -> f64 {
+        self.stale_part
+    }
+
     /// Removes what is due, hands on each key, and stops at the end of the round or after about `budget` steps (a segment
     /// passed or an entry looked at). Says whether the round is unfinished.
     pub(crate) fn run(
@@ -28,6 +41,11 @@ impl ExpiryCycle {
     ) -> bool {
         let now_ms = now.unix_ms();
         let mut step_count = 0;
+        if (self.db, self.segment) == (0, 0) {
+            let databases = keyspace.databases().iter();
+            self.round_count = databases.map(|database| database.expiring_count()).sum();
+            self.due_count = 0;
+        }
         while usize::from(self.db) < keyspace.database_count() {
             let table = keyspace.database_mut(self.db).table_mut();
             while table.expiring_count() > 0 && self.segment < table.segment_count() {
@@ -38,7 +56,11 @@ impl ExpiryCycle {
                 if table.soonest_ms(self.segment) < now_ms {
                     step_count += table.segment_len(self.segment);
                     let db = self.db;
-                    table.take_due(self.segment, now_ms, |key| taken(db, key));
+                    let due_count = &mut self.due_count;
+                    table.take_due(self.segment, now_ms, |key| {
+                        *due_count += 1;
+                        taken(db, key);
+                    });
                 }
                 self.segment += 1;
             }
@@ -46,6 +68,8 @@ impl ExpiryCycle {
             self.segment = 0;
         }
         self.db = 0;
+        let part = self.due_count.min(self.round_count) as f64 / self.round_count.max(1) as f64;
+        self.stale_part += ROUND_WEIGHT * (part - self.stale_part);
         false
     }
 }

@@ -1,14 +1,16 @@
 //! The keyspace: numbered databases, each a table of entries. Knows keys, values and expiry; knows no command.
 //!
-//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`].
+//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`], [`eviction`].
 
 pub mod access;
 pub mod entry;
+pub mod eviction;
 mod expiry;
 mod guard;
 pub mod scan;
 pub(crate) mod table;
 
+pub(crate) use eviction::Eviction;
 pub(crate) use expiry::ExpiryCycle;
 pub use guard::ValueMut;
 pub use table::{Clock, WorkStats};

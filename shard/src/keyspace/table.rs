@@ -18,10 +18,12 @@
 //! them.
 
 mod arena;
+mod growth;
 mod index;
 mod outside;
 mod record;
 mod segment;
+mod walk;
 mod work;
 
 pub(crate) use segment::Bytes;
@@ -32,7 +34,6 @@ use crate::keyspace::access::Access;
 use crate::keyspace::entry::{Entry, EntryRef};
 use crate::keyspace::guard::ValueMut;
 use crate::memory::block_size;
-use crate::rng::Rng;
 use crate::types::string::{Str, StrRef};
 use crate::value::{Typed, Value, ValueRef};
 use ahash::RandomState;
@@ -44,8 +45,6 @@ use work::Work;
 /// microseconds and that twice as many records of the largest size fit an arena; large enough that a segment's own bytes
 /// do not count.
 const SEGMENT_LEN: usize = 192;
-/// Entries per segment, on average, below which one is unmade: half, so that a steady size causes neither.
-const SEGMENT_LEN_MIN: usize = SEGMENT_LEN / 2;
 /// Segments per chunk. Chunks never move, so that the list of segments grows without copying them.
 const CHUNK_LEN: usize = 1024;
 /// The lowest bit of a hash that chooses the segment. Those below choose the group inside, the uppermost eight are the
@@ -438,45 +437,9 @@ impl Table {
         self.bytes.held - self.bytes.data + chunks.map(block_size).sum::<usize>()
     }
 
-    /// The count of changes at the last change of segment `index`: whoever remembers [`Table::change_count`] sees by it
-    /// what has changed since.
-    pub(crate) fn segment_version(&self, index: usize) -> u64 {
-        self.segment(index).version
-    }
-
     /// How many changes there have been.
     pub(crate) fn change_count(&self) -> u64 {
         self.change_count
-    }
-
-    /// A key and entry of segment `index`, drawn by lot; only among those that expire if `is_expiring`. `None` if
-    /// there is none, or if the lot fell on nothing a few times. Cost: O(1).
-    pub(crate) fn draw(
-        &self,
-        index: usize,
-        is_expiring: bool,
-        rng: &mut Rng,
-    ) -> Option<(&[u8], EntryRef<'_>)> {
-        const DRAWS_MAX: usize = 32;
-        let segment = self.segment(index);
-        if segment.len() == 0 || is_expiring && segment.expiring_count() == 0 {
-            return None;
-        }
-        for _ in 0..DRAWS_MAX {
-            let slot = rng.below(segment.slot_count());
-            if !is_expiring || segment.is_expiring(slot) {
-                let found = segment.key_and_entry(slot, Place { segment: index, slot });
-                if found.is_some() {
-                    return found;
-                }
-            }
-        }
-        None
-    }
-
-    /// All keys and entries, segment by segment.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
-        (0..self.segment_count).flat_map(|index| self.segment_entries(index))
     }
 
     /// Takes all keys and entries out, segment by segment.
@@ -507,43 +470,6 @@ impl Table {
             segment.into_values().for_each(|value| self.discard(value));
         }
         true
-    }
-
-    /// The segment that holds `position`.
-    pub(crate) fn segment_at(&self, position: Position) -> usize {
-        self.choose_segment(reverse_position(position))
-    }
-
-    /// The first position behind segment `index`; `None` behind the last in hash order.
-    pub(crate) fn position_after(&self, index: usize) -> Option<Position> {
-        // Where `index + 2^k` exists, `index` is split and its border lies one bit deeper.
-        let half = (self.mask >> 1) + 1;
-        let is_deep = index >= half || index + half < self.segment_count;
-        let depth = self.mask.count_ones() - u32::from(!is_deep);
-        let first = (index as u64).reverse_bits() >> (64 - POSITION_BITS);
-        // Depth 0 is a single segment, which spans everything; so does wrapping past the end.
-        let after = first + (1 << (POSITION_BITS - depth));
-        (after < 1 << POSITION_BITS).then_some(after)
-    }
-
-    /// How many entries segment `index` has.
-    pub(crate) fn segment_len(&self, index: usize) -> usize {
-        self.segment(index).len()
-    }
-
-    /// The keys and entries of segment `index`.
-    pub(crate) fn segment_entries(
-        &self,
-        index: usize,
-    ) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
-        let segment = self.segment(index);
-        (0..segment.slot_count())
-            .filter_map(move |slot| segment.key_and_entry(slot, Place { segment: index, slot }))
-    }
-
-    /// Lower bound of the expiries in segment `index`; `i64::MAX` if nothing there expires.
-    pub(crate) fn soonest_ms(&self, index: usize) -> i64 {
-        self.segment(index).soonest_ms()
     }
 
     /// Removes the entries of segment `index` whose expiry lies before `now_ms`, after handing each key to `taken`.
@@ -587,57 +513,6 @@ impl Table {
     #[inline]
     fn segment_mut(&mut self, index: usize) -> &mut Segment {
         &mut self.chunks[index / CHUNK_LEN][index % CHUNK_LEN]
-    }
-
-    /// Makes segment `n` from the entries of segment `n - 2^k` whose next bit is set.
-    fn split_next(&mut self) {
-        let bit = (self.mask >> 1) + 1;
-        let old = self.segment_count - bit;
-        let mut high = Segment::default();
-        self.change(old, |segment, tools| {
-            let whole = std::mem::take(segment);
-            let is_high = |hash: KeyHash| hash.segment_bits() & bit != 0;
-            let moved_count = whole.len();
-            let split = || whole.split(&tools.hasher, is_high);
-            (*segment, high) = tools.work.measure(moved_count, split);
-        });
-        high.version = self.change_count;
-        self.bytes = self.bytes + high.bytes();
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push(high),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK_LEN);
-                chunk.push(high);
-                self.chunks.push(chunk);
-            }
-        }
-        self.segment_count += 1;
-        if self.segment_count > self.mask {
-            self.mask = 2 * self.mask + 1;
-        }
-    }
-
-    fn is_sparse(&self) -> bool {
-        self.segment_count > 1 && self.len < self.segment_count * SEGMENT_LEN_MIN
-    }
-
-    /// Puts the entries of the last segment back into the one it was split from.
-    fn merge_last(&mut self) {
-        let chunk = self.chunks.last_mut().expect("a table has a segment");
-        let last = chunk.pop().expect("a chunk is never empty");
-        if chunk.is_empty() {
-            self.chunks.pop();
-        }
-        self.segment_count -= 1;
-        if self.segment_count <= self.mask >> 1 {
-            self.mask >>= 1;
-        }
-        let into = self.segment_count & (self.mask >> 1);
-        self.bytes = self.bytes - last.bytes();
-        self.change(into, |segment, tools| {
-            let moved_count = segment.len() + last.len();
-            tools.work.measure(moved_count, || segment.merge(last, &tools.hasher));
-        });
     }
 
     fn count_expiry(&mut self, expire_at_ms: Option<i64>) {
@@ -686,10 +561,6 @@ fn hash_key(hasher: &RandomState, key: &[u8]) -> KeyHash {
     let mut state = hasher.build_hasher();
     state.write(key);
     KeyHash(state.finish())
-}
-
-fn reverse_position(position: Position) -> usize {
-    (position << (64 - POSITION_BITS)).reverse_bits() as usize
 }
 
 #[cfg(test)]

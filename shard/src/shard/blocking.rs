@@ -6,6 +6,9 @@
 //! serves it; the reply leaves in [`Effects::served`](crate::effects::Effects::served). The client's core then tells
 //! the other shards to forget it. A timeout is the core's business: it takes the claim itself.
 //!
+//! A client whose element is to go to another shard cannot be served here ([`Waiter::is_remote`]): when its turn comes
+//! it is told to try again, and the key is kept from those behind it until it has.
+//!
 //! Always holds: behind each command no waiting client can be served any more.
 
 #[cfg(test)]
@@ -14,10 +17,10 @@ mod tests;
 use super::{Shard, finish, key_at};
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now, Outcome};
-use crate::commands::{Command, Run, ServeFn};
+use crate::commands::{Command, Run, ServeFn, Transfer};
 use crate::value::Kind;
 use crate::waiters::{DbKey, Served, Waiter};
-use protocol::command::{Group, key_spec};
+use protocol::command::Group;
 use protocol::reply::Writer;
 
 impl Shard {
@@ -34,7 +37,7 @@ impl Shard {
     ) -> Outcome {
         let mut writer = Writer::new(reply, call.resp);
         let start = writer.position();
-        let serve = serve_of(call.command);
+        let (serve, _) = serve_of(call.command);
         let ctx = &mut self.write_context(now, call);
         let result = serve(ctx, key_index, Args::new(call.argv), &mut writer);
         let result = result.map(|written| match written {
@@ -73,11 +76,12 @@ impl Shard {
 
     /// Forgets a client that no longer waits on the keys at `key_indices`, which belong to this shard: it has been
     /// served elsewhere, its time is over, or it has gone.
-    pub fn forget_waiter(&mut self, waiter: &Waiter, key_indices: &[usize]) {
+    pub fn forget_waiter(&mut self, now: Now, waiter: &Waiter, key_indices: &[usize]) {
         for &key_index in key_indices {
             let key = key_at(waiter.argv.as_argv(), key_index);
             self.waiters.remove(waiter.db, key, waiter.id);
         }
+        self.settle(now);
     }
 
     /// Whether some client waits on a key of this shard.
@@ -104,11 +108,13 @@ impl Shard {
         {
             if waiter.claim.take() {
                 self.serve(now, key_index, &waiter);
-                let argv = waiter.argv.as_argv();
-                // It may have waited for other keys of this shard too.
-                key_spec::key_indices(waiter.command.keys(argv), argv, |index| {
-                    self.waiters.remove(waiter.db, key_at(argv, index), waiter.id);
-                });
+                if !waiter.is_remote {
+                    // It may have waited for other keys of this shard too.
+                    let argv = waiter.argv.as_argv();
+                    for index in waiter.command.waited_keys(argv) {
+                        self.waiters.remove(waiter.db, key_at(argv, index), waiter.id);
+                    }
+                }
                 return true;
             }
         }
@@ -118,6 +124,11 @@ impl Shard {
     /// Runs the command of a client whose claim has been taken, on a key that is there and of the right type.
     fn serve(&mut self, now: Now, key_index: usize, waiter: &Waiter) {
         let argv = waiter.argv.as_argv();
+        if waiter.is_remote {
+            self.waiters.offer(waiter.db, key_at(argv, key_index), waiter.id);
+            self.effects.served.push(Served { id: waiter.id, reply: Vec::new() });
+            return;
+        }
         let call = Call {
             command: waiter.command,
             argv,
@@ -125,9 +136,7 @@ impl Shard {
             resp: waiter.resp,
             client: ClientFacts::default(),
         };
-        let Run::FirstOf { serve, empty, .. } = waiter.command.run else {
-            unreachable!("only commands that take from the first of their keys wait")
-        };
+        let (serve, empty) = serve_of(waiter.command);
         let mut reply = Vec::new();
         let mut writer = Writer::new(&mut reply, waiter.resp);
         let ctx = &mut self.write_context(now, &call);
@@ -144,9 +153,11 @@ impl Shard {
     }
 }
 
-fn serve_of(command: &Command) -> ServeFn {
+/// How a command is served, and its reply if it is not.
+fn serve_of(command: &Command) -> (ServeFn, fn(&mut Writer<'_>)) {
     match command.run {
-        Run::FirstOf { serve, .. } => serve,
+        Run::FirstOf { serve, empty, .. } => (serve, empty),
+        Run::Transfer(Transfer { local, empty, .. }) => (local, empty),
         _ => unreachable!("only commands that take from the first of their keys are served"),
     }
 }

@@ -6,7 +6,7 @@
 use super::{Shard, key_at};
 use crate::args::Args;
 use crate::call::{Call, Now};
-use crate::commands::{KeyWrite, Piece, Run};
+use crate::commands::{KeyWrite, Piece, Run, Transfer};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
@@ -23,7 +23,10 @@ impl Shard {
         call: &Call<'_>,
         key_index: usize,
     ) -> Result<Piece, CommandError> {
-        let (Run::Gather { piece, .. } | Run::GatherWrite { piece, .. }) = call.command.run else {
+        let (Run::Gather { piece, .. }
+        | Run::GatherWrite { piece, .. }
+        | Run::Transfer(Transfer { piece, .. })) = call.command.run
+        else {
             unreachable!("only commands that gather have pieces")
         };
         let piece = piece(&self.read_context(now, call), key_index, Args::new(call.argv));
@@ -93,7 +96,8 @@ mod tests {
         let mut reply = Vec::new();
         let mut writer = Writer::new(&mut reply, Resp::V2);
         let result = pieces.into_iter().collect::<Result<Vec<_>, _>>().and_then(|pieces| {
-            plan(rigs[0].now, 0, Args::new(argv.as_argv()), pieces, &mut writer)
+            let options = crate::Options::default();
+            plan(&options, rigs[0].now, 0, Args::new(argv.as_argv()), pieces, &mut writer)
         });
         match result {
             Ok(writes) => {

@@ -2,14 +2,42 @@
 
 use super::Shard;
 use crate::call::Now;
+use crate::keyspace::eviction::{Choice, Policy, Rules};
 use crate::keyspace::{Clock, WorkStats};
-use crate::types::rebuild;
+use crate::types::{rdb, rebuild};
+use persistence::rdb::Writer;
 
 /// Steps that `active-expire-effort` adds to a budget, in per cent per level above the first.
 const EFFORT_STEP_PERCENT: usize = 25;
 
+/// Steps of a budget that the removal of one key by [`Shard::evict`] counts: it costs about as much as looking at so
+/// many entries.
+const EVICTION_STEPS: usize = 8;
+/// More keys than this are not looked at for one removal, whatever `maxmemory-samples` says.
+const EVICTION_SAMPLES_MAX: usize = 64;
+
+/// What [`Shard::evict`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evicted {
+    /// Bytes of data that are gone.
+    pub bytes: usize,
+    /// Why it stopped.
+    pub end: EvictionEnd,
+}
+
+/// Why [`Shard::evict`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictionEnd {
+    /// As much as was wanted is gone.
+    Enough,
+    /// There is more to do.
+    OutOfBudget,
+    /// The policy lets no further key leave.
+    NothingLeft,
+}
+
 /// Figures of one shard, as INFO adds them up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     /// `keyspace_hits`.
     pub hits: u64,
@@ -17,6 +45,14 @@ pub struct Stats {
     pub misses: u64,
     /// `expired_keys`.
     pub expired: u64,
+    /// `evicted_keys`.
+    pub evicted: u64,
+    /// Which part of the keys with an expiry had passed it when the last rounds of active expiry came by, 0 to 1.
+    pub stale_part: f64,
+    /// `lazyfreed_objects`.
+    pub freed: u64,
+    /// `lazyfree_pending_objects`.
+    pub pending_count: usize,
     /// `rdb_changes_since_last_save`: never reset here, the caller remembers what it was at the last save.
     pub change_count: u64,
     /// The largest pieces of table work within one operation: how much growth can hold up a command.
@@ -34,6 +70,8 @@ pub struct DatabaseStats {
     pub expires: usize,
     /// Their average time to live in milliseconds; 0 if there are none.
     pub average_ttl_ms: i64,
+    /// Bytes of the table beside keys and values.
+    pub table_bytes: usize,
 }
 
 impl Shard {
@@ -58,10 +96,55 @@ impl Shard {
         is_unfinished
     }
 
+    /// Removes keys by `maxmemory-policy` until `wanted_bytes` of data are gone, no key may leave, or about `budget`
+    /// steps are done: a step is an entry looked at, a removal counts for eight. At least one key leaves, if one may and
+    /// is met.
+    ///
+    /// Each removal enters the journal as DEL, is reported as `evicted` and counted.
+    pub fn evict(&mut self, now: Now, wanted_bytes: usize, budget: usize) -> Evicted {
+        let Policy::Evict { among, order } = self.options.maxmemory_policy else {
+            return Evicted { bytes: 0, end: EvictionEnd::NothingLeft };
+        };
+        let samples = self.options.maxmemory_samples.clamp(1, EVICTION_SAMPLES_MAX);
+        let rules = Rules { among, order, samples, use_rule: self.options.use_rule };
+        let bytes_before = self.keyspace.data_bytes();
+        let mut eviction = std::mem::take(&mut self.eviction);
+        let (mut steps, mut bytes) = (0, 0);
+        let end = loop {
+            let rng = self.rng.get_mut();
+            match eviction.choose(&self.keyspace, now, &rules, rng, &mut steps) {
+                Choice::Key(db, key) => {
+                    self.keyspace.database_mut(db).remove(&key);
+                    self.stats.evicted.set(self.stats.evicted.get() + 1);
+                    self.effects.evicted(&self.options, db, &key);
+                    steps += EVICTION_STEPS;
+                }
+                Choice::NotMet => {}
+                Choice::NoneLeft => break EvictionEnd::NothingLeft,
+            }
+            bytes = bytes_before.saturating_sub(self.keyspace.data_bytes());
+            if bytes >= wanted_bytes {
+                break EvictionEnd::Enough;
+            }
+            if steps >= budget {
+                break EvictionEnd::OutOfBudget;
+            }
+        };
+        self.eviction = eviction;
+        Evicted { bytes, end }
+    }
+
     /// Frees about `budget` entries of databases that were flushed, or elements of large values that were removed; says
     /// whether some may be left.
     pub fn free_cycle(&mut self, budget: usize) -> bool {
-        self.keyspace.free(budget)
+        let before = self.keyspace.pending_count();
+        if before == 0 {
+            return false;
+        }
+        let has_more = self.keyspace.free(budget);
+        let freed_count = before - self.keyspace.pending_count();
+        self.stats.freed.set(self.stats.freed.get() + freed_count as u64);
+        has_more
     }
 
     /// Figures for INFO. Cost: O(databases).
@@ -71,11 +154,16 @@ impl Shard {
             keys: database.len(),
             expires: database.expiring_count(),
             average_ttl_ms: database.average_ttl_ms(now),
+            table_bytes: database.overhead_bytes(),
         });
         Stats {
             hits: self.stats.hits.get(),
             misses: self.stats.misses.get(),
             expired: self.stats.expired.get(),
+            evicted: self.stats.evicted.get(),
+            stale_part: self.expiry_cycle.stale_part(),
+            freed: self.stats.freed.get(),
+            pending_count: self.keyspace.pending_count(),
             change_count: self.effects.change_count,
             table_work: self.keyspace.work_stats(),
             databases: databases.collect(),
@@ -116,14 +204,13 @@ impl Shard {
     }
 
     /// The line of DEBUG OBJECT about `key`; `None` if there is no such key. Expired keys are shown too, nothing counts
-    /// as a lookup. `serializedlength` is the length of the value's journal entries.
+    /// as a lookup. `serializedlength` is the length of the value as RDB writes it, without its type. Cost: O(size).
     #[must_use]
     pub fn debug_object(&self, now: Now, db: u16, key: &[u8]) -> Option<String> {
         let entry = self.keyspace.database(db).find_any(key)?;
-        let mut len = 0;
-        rebuild::commands(key, entry.value, entry.expire_at_ms(), &mut |command| {
-            len += command.as_argv().iter().skip(2).map(<[u8]>::len).sum::<usize>();
-        });
+        let mut bytes = Vec::new();
+        rdb::save(entry.value, &mut Writer::new(&mut bytes, self.options.rdb_compression));
+        let len = bytes.len();
         Some(format!(
             "Value at:{:p} refcount:1 encoding:{} serializedlength:{len} lru:{} \
              lru_seconds_idle:{}",
@@ -138,6 +225,8 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::super::tests::Rig;
+    use super::*;
+    use crate::keyspace::eviction::{Among, Order};
     use crate::options::Options;
 
     #[test]
@@ -166,6 +255,66 @@ mod tests {
         assert!(events.iter().all(|event| event.event.name == "expired"));
         assert_eq!(events.len(), 2);
         assert_eq!(rig.shard.stats(rig.now).expired, 2);
+    }
+
+    fn full(policy: Policy) -> Rig {
+        let mut rig = Rig::new();
+        let options = Options { maxmemory_policy: policy, ..rig.shard.options().clone() };
+        rig.shard.set_options(options);
+        rig
+    }
+
+    const LEAST_RECENT: Policy = Policy::Evict { among: Among::AllKeys, order: Order::LeastRecent };
+
+    #[test]
+    fn eviction_is_journaled_reported_and_counted() {
+        let mut rig = full(LEAST_RECENT);
+        rig.run("SET a 1");
+        rig.db = 5;
+        rig.run("HSET b f v");
+        rig.take_journal();
+        let effects = rig.shard.effects_mut();
+        effects.events.clear();
+        effects.is_tracking = true;
+        let evicted = rig.shard.evict(rig.now, usize::MAX, 1_000);
+        assert_eq!(evicted.end, EvictionEnd::NothingLeft);
+        assert!(evicted.bytes > 0);
+        let mut journal = rig.take_journal();
+        journal.sort();
+        assert_eq!(journal, ["DEL a", "DEL b", "SELECT 5"]);
+        let effects = rig.shard.effects_mut();
+        assert_eq!(effects.events.len(), 2);
+        assert!(effects.events.iter().all(|event| event.event.name == "evicted"));
+        assert_eq!(effects.touched.len(), 2);
+        assert_eq!(rig.shard.stats(rig.now).evicted, 2);
+        assert_eq!(rig.run("DBSIZE"), ":0\r\n");
+    }
+
+    #[test]
+    fn eviction_stops_when_enough_is_gone_or_its_budget_is() {
+        let mut rig = full(LEAST_RECENT);
+        for number in 0..2_000 {
+            rig.run(&format!("SET key:{number} 0123456789"));
+        }
+        let before = rig.shard.keyspace().data_bytes();
+        let some = rig.shard.evict(rig.now, before / 10, usize::MAX);
+        assert_eq!(some.end, EvictionEnd::Enough);
+        assert!((before / 10..before / 8).contains(&some.bytes), "{some:?} of {before}");
+        assert_eq!(rig.shard.keyspace().data_bytes(), before - some.bytes);
+        let gone = rig.shard.stats(rig.now).evicted;
+        let slice = rig.shard.evict(rig.now, usize::MAX, 1_000);
+        assert_eq!(slice.end, EvictionEnd::OutOfBudget);
+        let gone = rig.shard.stats(rig.now).evicted - gone;
+        assert!((1..=1_000 / EVICTION_STEPS as u64 + 1).contains(&gone), "{gone}");
+    }
+
+    #[test]
+    fn without_a_policy_nothing_leaves() {
+        let mut rig = full(Policy::NoEviction);
+        rig.run("SET a 1");
+        let evicted = rig.shard.evict(rig.now, 1, 1_000);
+        assert_eq!(evicted, Evicted { bytes: 0, end: EvictionEnd::NothingLeft });
+        assert_eq!(rig.run("DBSIZE"), ":1\r\n");
     }
 
     #[test]
@@ -251,7 +400,8 @@ mod tests {
         rig.advance_ms(3_000);
         let text = rig.shard.debug_object(rig.now, 0, b"k").unwrap();
         assert!(text.starts_with("Value at:0x"), "{text}");
-        let rest = "refcount:1 encoding:listpack serializedlength:2 lru:5501184 lru_seconds_idle:3";
+        let rest =
+            "refcount:1 encoding:listpack serializedlength:14 lru:5501184 lru_seconds_idle:3";
         assert!(text.ends_with(rest), "{text}");
         assert_eq!(rig.run("OBJECT IDLETIME k"), ":3\r\n");
         assert_eq!(rig.shard.debug_object(rig.now, 0, b"none"), None);

@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::shard::Shard;
 use crate::waiters::{Claim, Waiter, WaiterId};
 use dialogue::{Answer, Peer};
-use protocol::command::{CommandSpec, key_spec};
+use protocol::command::CommandSpec;
 use protocol::number;
 use protocol::reply::{Resp, Writer};
 use protocol::request::{Argv, ArgvBuf};
@@ -87,10 +87,10 @@ impl TestShard {
             argv: Arc::new(ArgvBuf::from_argv(call.argv)),
             db: call.db,
             resp: call.resp,
+            is_remote: false,
+            is_back: false,
         };
-        let mut keys = Vec::new();
-        key_spec::key_indices(call.command.keys(call.argv), call.argv, |index| keys.push(index));
-        self.shard.wait(self.now, &waiter, &keys);
+        self.shard.wait(self.now, &waiter, &call.command.waited_keys(call.argv));
     }
 
     fn select(&mut self, index: Option<&[u8]>, reply: &mut Writer<'_>) {

@@ -30,6 +30,27 @@ pub enum End {
     Right,
 }
 
+impl End {
+    /// Reads `LEFT` or `RIGHT`, in any case.
+    #[must_use]
+    pub fn parse(word: &[u8]) -> Option<End> {
+        match word {
+            _ if word.eq_ignore_ascii_case(b"LEFT") => Some(End::Left),
+            _ if word.eq_ignore_ascii_case(b"RIGHT") => Some(End::Right),
+            _ => None,
+        }
+    }
+
+    /// The word that [`End::parse`] reads.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Left => "LEFT",
+            End::Right => "RIGHT",
+        }
+    }
+}
+
 /// How large the small form may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListLimit {
@@ -128,6 +149,12 @@ impl List {
             Form::Small(packed) => packed.spot(index).map(|spot| packed.get(spot)),
             Form::Large(deque) => deque.get(index).map(|element| &**element),
         }
+    }
+
+    /// The element at one end.
+    #[must_use]
+    pub fn end(&self, end: End) -> Option<&[u8]> {
+        self.range(self.range_at(end, 1)).next()
     }
 
     /// All elements in order, from either end.

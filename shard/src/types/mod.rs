@@ -1,6 +1,8 @@
 //! The data types: what the value of a key can be, without any knowledge of commands.
 
+pub mod geohash;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod sorted_set;
 pub mod string;
@@ -8,4 +10,5 @@ pub mod string;
 pub mod dense_table;
 pub mod packed;
 pub mod ranked;
+pub mod rdb;
 pub mod rebuild;

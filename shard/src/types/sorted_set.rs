@@ -86,6 +86,22 @@ impl Default for SortedSet {
 }
 
 impl SortedSet {
+    /// A sorted set of `members`, which are in order: by score, and among equal scores by bytes.
+    #[must_use]
+    pub fn from_sorted(members: &[(f64, &[u8])], limits: SortedSetLimits) -> Self {
+        let len_max = members.iter().map(|(_, member)| member.len()).max().unwrap_or(0);
+        let form = if members.len() <= limits.entries_max && len_max <= limits.value_len_max {
+            let mut packed = Packed::default();
+            for (score, member) in members {
+                packed.insert(packed.end(), &[&(score + 0.0).to_le_bytes(), member]);
+            }
+            Form::Small(packed)
+        } else {
+            Form::Large(Large::from_sorted(members.iter().copied()))
+        };
+        SortedSet { form }
+    }
+
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -180,6 +196,23 @@ impl SortedSet {
     /// All members with their scores, the lowest first.
     pub fn iter(&self) -> Members<'_> {
         self.range(0..self.len())
+    }
+
+    /// The members at `indices`, each below the length; which member has which index changes with every write. Cost:
+    /// O(1) for each in the large form.
+    #[must_use]
+    pub fn pick(&self, indices: &[usize]) -> Vec<(&[u8], f64)> {
+        match &self.form {
+            Form::Small(packed) => {
+                let members = packed.iter().map(split).collect::<Vec<_>>();
+                let pick = |&index: &usize| members[index];
+                indices.iter().map(pick).map(|(score, member)| (member, score)).collect()
+            }
+            Form::Large(large) => {
+                let pick = |&index: &usize| &large.members.entries()[index];
+                indices.iter().map(pick).map(|scored| (&*scored.member, scored.score)).collect()
+            }
+        }
     }
 
     /// About `count` members from `cursor` on, with their scores, and where to go on; 0 begins, and 0 says it is over.
@@ -277,12 +310,7 @@ impl SortedSet {
 
     fn enlarge(&mut self) {
         if let Form::Small(packed) = &self.form {
-            let mut large = Large::default();
-            for (rank, (score, member)) in packed.iter().map(split).enumerate() {
-                large.members.push(Scored { member: member.into(), score });
-                large.order.insert(rank, Place::new(score, rank));
-            }
-            self.form = Form::Large(large);
+            self.form = Form::Large(Large::from_sorted(packed.iter().map(split)));
         }
     }
 
@@ -307,6 +335,15 @@ impl SortedSet {
 }
 
 impl Large {
+    fn from_sorted<'a>(members: impl Iterator<Item = (f64, &'a [u8])>) -> Self {
+        let mut large = Large::default();
+        for (rank, (score, member)) in members.enumerate() {
+            large.members.push(Scored { member: member.into(), score });
+            large.order.insert(rank, Place::new(score, rank));
+        }
+        large
+    }
+
     /// How many members stand before this pair.
     fn rank(&self, score: f64, member: &[u8]) -> usize {
         let entries = self.members.entries();
@@ -379,7 +416,16 @@ impl<'a> Iterator for Members<'a> {
             Walk::Large(members, places) => places.next().map(|place| pair(members, place)),
         }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Walk::Small(entries) => entries.size_hint(),
+            Walk::Large(_, places) => places.size_hint(),
+        }
+    }
 }
+
+impl ExactSizeIterator for Members<'_> {}
 
 impl DoubleEndedIterator for Members<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {

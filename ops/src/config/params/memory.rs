@@ -7,7 +7,8 @@ use crate::config::parameter::Parameter;
 
 const NO_DEFRAG: &str = "there is no active defragmentation";
 
-const NO_EVICTION: &str = "eviction is not built yet";
+const NO_CLIENT_EVICTION: &str =
+    "a client is closed by its own limits (client-output-buffer-limit, client-query-buffer-limit)";
 
 const FREED_IN_STEPS: &str =
     "a shard frees values itself, and what was flushed in steps, whoever asked for it";
@@ -16,37 +17,29 @@ const NO_SETS: &str = "sets are not built yet";
 
 const NO_STREAMS: &str = "streams are not built yet";
 
-const NO_HYPERLOGLOG: &str = "HyperLogLogs are not built yet";
-
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::memory("maxmemory", 0, ULONG_MAX, "0")
         .store(|s, v| s.maxmemory_bytes = v.number())
-        .docs("Bytes that data may take; 0: no limit.")
-        .no_effect(NO_EVICTION),
+        .docs("Bytes that data and buffers may take; 0: no limit."),
     Parameter::choice("maxmemory-policy", MaxmemoryPolicy::CHOICES, "noeviction")
         .store(|s, v| s.maxmemory_policy = MaxmemoryPolicy::from_code(v.code()))
-        .docs("Which keys leave at the limit.")
-        .no_effect(NO_EVICTION),
+        .docs("Which keys leave at the limit."),
     Parameter::integer("maxmemory-samples", 1, INT_MAX, "5")
         .store(|s, v| s.maxmemory_samples = v.number())
-        .docs("Keys looked at to find one to evict.")
-        .no_effect(NO_EVICTION),
+        .docs("Keys looked at to find one to evict."),
     Parameter::integer("maxmemory-eviction-tenacity", 0, 100, "10")
         .store(|s, v| s.maxmemory_eviction_tenacity = v.number())
-        .docs("How long one eviction may go on: 0 is short, 100 until enough is free.")
-        .no_effect(NO_EVICTION),
+        .docs("How long one eviction may go on: 0 is short, 100 until enough is free."),
     Parameter::of_kind("maxmemory-clients", Kind::MemoryOrPercent, "0")
         .store(|s, v| s.maxmemory_clients = v.size_or_percent())
         .docs("Bytes that client buffers may take together; 0: no limit.")
-        .no_effect(NO_EVICTION),
+        .no_effect(NO_CLIENT_EVICTION),
     Parameter::integer("lfu-log-factor", 0, INT_MAX, "10")
         .store(|s, v| s.lfu_log_factor = v.number())
-        .docs("How fast the LFU counter saturates; larger is slower.")
-        .no_effect(NO_EVICTION),
+        .docs("How fast the LFU counter saturates; larger is slower."),
     Parameter::integer("lfu-decay-time", 0, INT_MAX, "1")
         .store(|s, v| s.lfu_decay_time_minutes = v.number())
-        .docs("Minutes after which an idle key's LFU counter drops by one; 0: never.")
-        .no_effect(NO_EVICTION),
+        .docs("Minutes after which an idle key's LFU counter drops by one; 0: never."),
     Parameter::integer("hz", 0, INT_MAX, "10")
         .clamped(1, 500)
         .store(|s, v| s.hz = v.number())
@@ -120,12 +113,11 @@ pub(super) const ROWS: &[Parameter] = &[
         .no_effect(NO_STREAMS),
     Parameter::memory("hll-sparse-max-bytes", 0, LONG_MAX, "3000")
         .store(|s, v| s.hll_sparse_max_bytes = v.number())
-        .docs("Bytes up to which a HyperLogLog stays sparse.")
-        .no_effect(NO_HYPERLOGLOG),
+        .docs("Bytes up to which a HyperLogLog stays sparse."),
     Parameter::choice("sanitize-dump-payload", SanitizeDumpPayload::CHOICES, "no")
         .store(|s, v| s.sanitize_dump_payload = SanitizeDumpPayload::from_code(v.code()))
         .docs("Whether RESTORE checks the whole payload.")
-        .no_effect("RESTORE is not built yet"),
+        .no_effect("RESTORE always checks all of it"),
     Parameter::flag("activedefrag", "no")
         .refused("Active defragmentation cannot be enabled: Rialto has none"),
     Parameter::integer("active-defrag-cycle-min", 1, 99, "1").no_effect(NO_DEFRAG),

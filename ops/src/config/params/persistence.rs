@@ -73,8 +73,7 @@ pub(super) const ROWS: &[Parameter] = &[
         .no_effect(NO_SNAPSHOTS),
     Parameter::flag("rdbcompression", "yes")
         .store(|s, v| s.rdbcompression = v.flag())
-        .docs("Compress strings in snapshots.")
-        .no_effect(NO_SNAPSHOTS),
+        .docs("Compress strings in payloads of DUMP (snapshots are not built yet)."),
     Parameter::flag("rdbchecksum", "yes")
         .fixed()
         .store(|s, v| s.rdbchecksum = v.flag())

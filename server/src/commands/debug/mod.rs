@@ -2,6 +2,7 @@
 //!
 //! Only what means something here is there; the rest of Redis's helpers answer that they are missing, and why.
 
+mod dataset;
 mod populate;
 mod protocol_types;
 
@@ -12,6 +13,7 @@ use crate::info;
 use crate::message::{Answer, CoreQuestion, Question};
 use crate::router;
 use crate::startup::random_id;
+use persistence::rdb::payload::Checksum;
 use protocol::command::{CommandSpec, Docs, Flags, Group};
 use shard::CommandError;
 use shard::args::Args;
@@ -34,26 +36,38 @@ const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CHANGE-REPL-ID",
     "    Gives the history of writes a new name.",
+    "DIGEST",
+    "    Answers a digest of all keys and values, equal to that of a Redis with the same.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Answers a digest of each key's value.",
     "ERROR <text>",
     "    Answers an error with this text.",
     "HTSTATS <db>",
     "    Shows how many keys of a database lie on each shard.",
+    "LOADAOF",
+    "    Makes every value anew from the commands that a rewritten append-only file would hold.",
     "LOG <message>",
     "    Writes a line to the log.",
     "OBJECT <key>",
     "    Describes a value in memory.",
+    "PAUSE-CRON <0|1>",
+    "    Accepted; no client waits for what is done from time to time.",
     "POPULATE <count> [<prefix> [<size>]]",
     "    Makes strings <prefix>:<number>, where there are none.",
     "PROTOCOL <type>",
     "    Answers a value of this type.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted; nodes of lists have one form only.",
+    "RELOAD [MERGE] [NOFLUSH]",
+    "    Makes every value anew from the RDB bytes that a snapshot would hold.",
     "REPLYBUFFER <option> <value>",
     "    Accepted; replies have no buffer of their own in a client.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Removes expired keys that nobody asks for, or leaves them.",
     "SET-DISABLE-DENY-SCRIPTS <0|1>",
     "    Accepted; there are no scripts.",
+    "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    "    Lets RESTORE take payloads with a wrong checksum, or not.",
     "SLEEP <seconds>",
     "    Stops all cores for a while.",
     "HELP",
@@ -78,6 +92,8 @@ async fn run(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comm
             core.shared.set_replication_id(id);
             connection.reply(|writer| writer.ok());
         }
+        (b"digest", 0) => connection.digest().await,
+        (b"digest-value", _) => connection.digests_of_values(args).await,
         (b"error", 1) => {
             let text = args.bytes()?;
             connection.reply(|writer| writer.error(text));
@@ -87,17 +103,20 @@ async fn run(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comm
             HELP.iter().for_each(|line| writer.status(line));
         }),
         (b"htstats", 1..) => key_counts(connection, args).await?,
+        (b"loadaof", 0) => connection.load_aof().await?,
         (b"log", 1) => {
             tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()?));
             connection.reply(|writer| writer.ok());
         }
         (b"object", 1) => object(connection, args).await?,
+        (b"pause-cron", 1) => connection.reply(|writer| writer.ok()),
         (b"populate", 1..=3) => connection.populate(args).await?,
         (b"protocol", 1) => connection.reply_of_type(args.bytes()?)?,
         (b"quicklist-packed-threshold", 1) => {
             check_threshold(args.bytes()?)?;
             connection.reply(|writer| writer.ok());
         }
+        (b"reload", _) => connection.reload(args).await?,
         (b"replybuffer", 2) => {
             if !args.take_token("peak-reset-time") && !args.take_token("resizing") {
                 return Err(super::help::wrong_arguments(args.argv()));
@@ -110,14 +129,14 @@ async fn run(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comm
             connection.reply(|writer| writer.ok());
         }
         (b"set-disable-deny-scripts", 1) => connection.reply(|writer| writer.ok()),
+        (b"set-skip-checksum-validation", 1) => {
+            let is_checked = number_of(args.bytes()?) == 0.0;
+            let checksum = if is_checked { Checksum::Checked } else { Checksum::Ignored };
+            connection.set_payload_checksum(checksum).await;
+        }
         (b"sleep", 1) => {
             sleep(&core, args.bytes()?).await;
             connection.reply(|writer| writer.ok());
-        }
-        (b"reload" | b"loadaof" | b"digest" | b"digest-value", _) => {
-            let word = String::from_utf8_lossy(&word).to_ascii_uppercase();
-            let text = format!("ERR DEBUG {word} is not available: snapshots are not built yet");
-            return Err(CommandError::Text(text.into()));
         }
         _ => return Err(super::help::wrong_arguments(args.argv())),
     }

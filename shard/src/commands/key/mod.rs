@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod delete;
+pub mod dump;
 pub mod expire;
 pub mod object;
 pub mod rename;

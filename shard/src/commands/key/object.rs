@@ -89,6 +89,11 @@ const HELP_LINES: &[&str] = &[
     "    These lines.",
 ];
 
+const NO_FREQUENCY: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
+    Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+const NO_IDLE_TIME: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. \
+    Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+
 /// Runs a subcommand, which the dispatcher has found to exist and to have enough arguments.
 fn object(
     ctx: &ReadContext<'_>,
@@ -105,17 +110,15 @@ fn object(
         reply.null();
         return Ok(());
     };
+    let access = entry.access();
+    let is_lfu = ctx.options.maxmemory_policy.is_lfu();
     match &*word {
         b"encoding" => reply.bulk(entry.value.encoding().as_bytes()),
-        b"idletime" => reply.integer(i64::from(entry.access().idle_seconds(ctx.now))),
+        b"idletime" if is_lfu => return Err(CommandError::text(NO_IDLE_TIME)),
+        b"idletime" => reply.integer(i64::from(access.idle_seconds(ctx.now))),
+        b"freq" if !is_lfu => return Err(CommandError::text(NO_FREQUENCY)),
+        b"freq" => reply.integer(i64::from(access.frequency(ctx.now, ctx.options.use_rule))),
         b"refcount" => reply.integer(refcount(&entry)),
-        b"freq" => {
-            return Err(CommandError::text(
-                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. \
-                 Please note that when switching between policies at runtime LRU and LFU data \
-                 will take some time to adjust.",
-            ));
-        }
         _ => return Err(CommandError::Syntax),
     }
     Ok(())
@@ -183,7 +186,10 @@ const OBJECT_REFCOUNT: Docs = Docs {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::check;
+    use crate::keyspace::access::UseRule;
+    use crate::keyspace::eviction::{Among, Order, Policy};
+    use crate::options::Options;
+    use crate::testing::{check, check_with, options};
 
     #[test]
     fn idle_time_ends_with_a_use_and_not_with_a_question() {
@@ -202,6 +208,38 @@ mod tests {
             "v"
             > OBJECT IDLETIME k
             (integer) 0
+        "#,
+        );
+    }
+
+    #[test]
+    fn under_an_lfu_policy_uses_are_counted_and_no_idle_time() {
+        let policy = Policy::Evict { among: Among::AllKeys, order: Order::LeastFrequent };
+        let options = Options {
+            maxmemory_policy: policy,
+            use_rule: UseRule::Frequency { log_factor: 0, decay_minutes: 1 },
+            ..options()
+        };
+        check_with(
+            options,
+            r#"
+            > SET k v
+            OK
+            > OBJECT FREQ k
+            (integer) 5
+            > GET k
+            "v"
+            > OBJECT FREQ k
+            (integer) 6
+            > SET k w
+            OK
+            > OBJECT FREQ k
+            (integer) 7
+            ~ advance 120s
+            > OBJECT FREQ k
+            (integer) 5
+            > OBJECT IDLETIME k
+            (error) ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.
         "#,
         );
     }

@@ -13,6 +13,7 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::{Entry, EntryRef};
+use crate::options::Options;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -144,6 +145,7 @@ fn piece_of(entry: Option<EntryRef<'_>>, is_source: bool) -> Piece {
 }
 
 fn rename_plan(
+    _options: &Options,
     _now: Now,
     db: u16,
     _args: Args<'_>,
@@ -156,6 +158,7 @@ fn rename_plan(
 }
 
 fn renamenx_plan(
+    _options: &Options,
     _now: Now,
     db: u16,
     _args: Args<'_>,
@@ -253,6 +256,7 @@ fn copy_piece(
 }
 
 fn copy_plan(
+    _options: &Options,
     _now: Now,
     db: u16,
     args: Args<'_>,

@@ -5,3 +5,4 @@ pub mod edit;
 pub mod index;
 pub mod pop;
 pub mod push;
+pub mod transfer;

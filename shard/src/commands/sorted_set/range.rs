@@ -8,7 +8,7 @@ use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::types::sorted_set::SortedSet;
+use crate::types::sorted_set::{SortedSet, SortedSetLimits};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::{Resp, Writer};
 use std::ops::Range;
@@ -94,6 +94,8 @@ struct Shape {
     offset: i64,
     /// How many members to return; all if negative.
     limit: Option<i64>,
+    /// Whether the members are stored: their scores cannot be asked for then.
+    is_stored: bool,
 }
 
 impl Shape {
@@ -104,7 +106,7 @@ impl Shape {
     /// Reads the options behind the bounds.
     fn parse(mut self, mut args: Args<'_>) -> Result<Self, CommandError> {
         while !args.is_empty() {
-            if args.take_token("WITHSCORES") {
+            if !self.is_stored && args.take_token("WITHSCORES") {
                 self.has_scores = true;
             } else if args.remaining() > 2 && args.take_token("LIMIT") {
                 self.offset = args.integer()?;
@@ -147,6 +149,49 @@ impl Shape {
         } else {
             ranks.start + offset..ranks.start + offset + count
         }
+    }
+}
+
+/// A range with its options, as a request has them behind the key.
+pub(super) struct Selection<'a> {
+    shape: Shape,
+    bounds: Bounds<'a>,
+}
+
+impl<'a> Selection<'a> {
+    /// Reads the bounds and the options behind them. What is wrong with the options is said first.
+    fn parse(mut args: Args<'a>, shape: Shape) -> Result<Self, CommandError> {
+        let mut options = args;
+        options.skip();
+        options.skip();
+        let shape = shape.parse(options)?;
+        let is_reversed = shape.is_reversed == Some(true);
+        let bounds = Bounds::parse(shape.by.unwrap_or(By::Rank), &mut args, is_reversed)?;
+        Ok(Selection { shape, bounds })
+    }
+
+    /// The same for a range that is stored.
+    ///
+    /// # Errors
+    /// Those of the bounds, and `ERR syntax error`.
+    pub(super) fn parse_stored(args: Args<'a>) -> Result<Self, CommandError> {
+        Selection::parse(args, Shape { is_stored: true, ..Shape::default() })
+    }
+
+    fn is_reversed(&self) -> bool {
+        self.shape.is_reversed == Some(true)
+    }
+
+    /// The ranks in `set` that are meant, from the lowest score on.
+    fn ranks(&self, set: &SortedSet) -> Range<usize> {
+        self.shape.cut(self.bounds.ranks(set, self.is_reversed()))
+    }
+
+    /// A sorted set of what is meant in `set`.
+    pub(super) fn copy(&self, set: Option<&SortedSet>, limits: SortedSetLimits) -> SortedSet {
+        let members = set.into_iter().flat_map(|set| set.range(self.ranks(set)));
+        let members = members.map(|(member, score)| (score, member)).collect::<Vec<_>>();
+        SortedSet::from_sorted(&members, limits)
     }
 }
 
@@ -206,35 +251,38 @@ fn range(
     shape: Shape,
 ) -> Result<(), CommandError> {
     let key = args.key()?;
-    let mut options = args;
-    options.skip();
-    options.skip();
-    let shape = shape.parse(options)?;
-    let is_reversed = shape.is_reversed == Some(true);
-    let bounds = Bounds::parse(shape.by.unwrap_or(By::Rank), &mut args, is_reversed)?;
+    let selection = Selection::parse(args, shape)?;
     let Some(set) = ctx.get::<SortedSet>(key)? else {
         reply.array(0);
         return Ok(());
     };
-    let ranks = shape.cut(bounds.ranks(set, is_reversed));
-    let is_nested = shape.has_scores && reply.resp() == Resp::V3;
-    let width = if shape.has_scores && !is_nested { 2 } else { 1 };
-    reply.array(width * ranks.len());
-    let mut write = |(member, score): (&[u8], f64)| {
+    let members = set.range(selection.ranks(set));
+    if selection.is_reversed() {
+        reply_with(members.rev(), selection.shape.has_scores, reply);
+    } else {
+        reply_with(members, selection.shape.has_scores, reply);
+    }
+    Ok(())
+}
+
+/// Replies with members, and with their scores if `has_scores`: in turn, or in RESP3 an array of pairs.
+pub(super) fn reply_with<'m>(
+    members: impl ExactSizeIterator<Item = (&'m [u8], f64)>,
+    has_scores: bool,
+    reply: &mut Writer<'_>,
+) {
+    let is_nested = has_scores && reply.resp() == Resp::V3;
+    let width = if has_scores && !is_nested { 2 } else { 1 };
+    reply.array(width * members.len());
+    for (member, score) in members {
         if is_nested {
             reply.array(2);
         }
         reply.bulk(member);
-        if shape.has_scores {
+        if has_scores {
             reply.double(score);
         }
-    };
-    if is_reversed {
-        set.range(ranks).rev().for_each(&mut write);
-    } else {
-        set.range(ranks).for_each(&mut write);
     }
-    Ok(())
 }
 
 const ZRANGE: Docs = Docs {

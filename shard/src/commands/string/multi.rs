@@ -13,6 +13,7 @@ use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::entry::Entry;
+use crate::options::Options;
 use crate::types::string::Str;
 use crate::value::Value;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
@@ -117,6 +118,7 @@ fn msetnx_piece(
 }
 
 fn msetnx_plan(
+    _options: &Options,
     _now: Now,
     db: u16,
     args: Args<'_>,
@@ -287,7 +289,9 @@ mod tests {
             let mut out = Vec::new();
             let mut reply = Writer::new(&mut out, Resp::V2);
             let args = Args::new(argv.as_argv());
-            let writes = msetnx_plan(Now::default(), 3, args, pieces, &mut reply).unwrap();
+            let writes =
+                msetnx_plan(&Options::default(), Now::default(), 3, args, pieces, &mut reply)
+                    .unwrap();
             (writes, out)
         };
         let (writes, reply) = plan(vec![Piece::Missing, Piece::Missing]);

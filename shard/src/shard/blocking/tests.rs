@@ -30,7 +30,12 @@ const fn command(name: &'static str, serve: ServeFn) -> Command {
             docs: &Docs::NONE,
             ..CommandSpec::new(name, Group::List)
         },
-        run: Run::FirstOf { serve, timeout: Some(|_| Ok(0)), empty: |reply| reply.null_array() },
+        run: Run::FirstOf {
+            check: |_| Ok(()),
+            serve,
+            timeout: Some(|_| Ok(0)),
+            empty: |reply| reply.null_array(),
+        },
     }
 }
 
@@ -91,6 +96,8 @@ fn waiter(token: u64, command: &'static Command, line: &str) -> Waiter {
         argv: Arc::new(argv_of(line)),
         db: 0,
         resp: Resp::V2,
+        is_remote: false,
+        is_back: false,
     }
 }
 
@@ -99,10 +106,7 @@ impl Rig {
     fn wait(&mut self, token: u64, line: &str) -> Waiter {
         let command = if line.starts_with("TAKE") { &TAKE } else { &PASS };
         let waiter = waiter(token, command, line);
-        let mut key_indices = Vec::new();
-        key_spec::key_indices(command.spec.keys, waiter.argv.as_argv(), |index| {
-            key_indices.push(index);
-        });
+        let key_indices = command.waited_keys(waiter.argv.as_argv());
         self.shard.wait(self.now, &waiter, &key_indices);
         waiter
     }
@@ -171,7 +175,7 @@ fn a_client_whose_claim_is_taken_elsewhere_is_passed_over() {
 fn a_forgotten_client_waits_no_more() {
     let mut rig = Rig::new();
     let gone = rig.wait(1, "TAKE a b 0");
-    rig.shard.forget_waiter(&gone, &[1, 2]);
+    rig.shard.forget_waiter(rig.now, &gone, &[1, 2]);
     assert!(!rig.shard.has_waiters());
     rig.run("RPUSH a x");
     assert!(rig.take_served().is_empty());
@@ -272,4 +276,31 @@ fn one_key_is_tried_without_waiting() {
     let events = &rig.shard.effects_mut().events;
     let popped = events.last().unwrap();
     assert_eq!((popped.event, &*popped.key), (Event::LPOP, b"b".as_slice()));
+}
+
+#[test]
+fn a_client_whose_element_goes_elsewhere_is_told_to_come_and_the_others_wait() {
+    let mut rig = Rig::new();
+    let mut remote = Waiter { is_remote: true, ..waiter(1, &PASS, "PASS q t") };
+    rig.shard.wait(rig.now, &remote, &[1]);
+    rig.wait(2, "TAKE q 0");
+    rig.run("RPUSH q a");
+    assert_eq!(rig.take_served(), ["1 "], "told, with an empty reply");
+    rig.run("RPUSH q b");
+    assert!(rig.take_served().is_empty(), "the key is kept");
+    rig.run("LPOP q");
+    rig.run("LPOP q");
+    rig.shard.forget_waiter(rig.now, &remote, &[1]);
+    assert!(rig.take_served().is_empty());
+    // Somebody else has taken everything: it waits again, before the others.
+    remote.claim = Claim::default();
+    remote.is_back = true;
+    rig.shard.wait(rig.now, &remote, &[1]);
+    rig.run("RPUSH q c d");
+    assert_eq!(rig.take_served(), ["1 "]);
+    assert_eq!(rig.run("LPOP q"), "$1\r\nc\r\n");
+    assert!(rig.take_served().is_empty());
+    rig.shard.forget_waiter(rig.now, &remote, &[1]);
+    assert_eq!(rig.take_served(), ["2 q d"]);
+    assert!(!rig.shard.has_waiters());
 }

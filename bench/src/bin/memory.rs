@@ -1,0 +1,163 @@
+//! `memory`: resident bytes per key and element, side by side with Redis. See [`bench::memory`].
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench::arguments::{program, value};
+use bench::clock::{Clock, utc_date};
+use bench::memory::churn::{self, Churn};
+use bench::memory::data::{ALL, Data};
+use bench::memory::{Cost, measure};
+use bench::output::{Table, line};
+use bench::process::machine;
+use bench::results;
+use bench::server::Binary;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
+
+/// `--only` word that asks for the churn.
+const CHURN: &str = "churn";
+
+fn main() -> ExitCode {
+    match compare(&command().get_matches()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("memory: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(matches: &ArgMatches) -> Result<(), String> {
+    let subject = Binary::probe(program("RIALTO_BIN", "target/release/rialto"))
+        .map_err(|error| format!("{error}; build it with `make build`, or set RIALTO_BIN"))?;
+    let reference = Binary::probe(program("REDIS_BIN", "redis-server"))?;
+    let is_quick = matches.get_flag("quick");
+    let part = if is_quick { 8 } else { 1 };
+    let only = value::<String>(matches, "only");
+    let is_asked = |name: &str| only.split(',').any(|word| name.contains(word));
+    let mut cells = Vec::new();
+    let mut costs = Table::new(&[
+        "data",
+        "unit",
+        &format!("{}, bytes", subject.version),
+        &format!("{}, bytes", reference.version),
+        "ratio",
+        "accounted, bytes",
+        "peak while loading",
+    ]);
+    for data in ALL.iter().filter(|data| is_asked(data.name)) {
+        let ours = measure(&subject, data, part)?;
+        let theirs = measure(&reference, data, part)?;
+        eprintln!("{}: {ours:?} {theirs:?}", data.name);
+        costs.row(cost_row(data, ours, theirs));
+        cells.push(json!({
+            "data": data.name, "unit": data.unit,
+            "subject": cost_json(ours), "reference": cost_json(theirs),
+        }));
+    }
+    let mut markdown = format!(
+        "# Resident memory, one shard, no log{}\n\n{}\n\n{}\n",
+        if is_quick { ", an eighth of the data" } else { "" },
+        machine(),
+        costs.markdown()
+    );
+    if is_asked(CHURN) {
+        let (text, figures) = churn_report(&subject, &reference, (256 << 20) / part as u64)?;
+        markdown.push_str(&text);
+        cells.push(figures);
+    }
+    line(&markdown);
+    let out = matches.get_one::<PathBuf>("out").cloned();
+    let Some(out) = out.or_else(|| (!is_quick).then(|| PathBuf::from(results::DIR))) else {
+        return Ok(());
+    };
+    let date = utc_date(Clock::start().started_unix_us());
+    let name = matches.get_one::<String>("name").cloned().or_else(results::commit);
+    let name = format!("{}-memory", name.unwrap_or_else(|| "local".to_owned()));
+    results::save(&out, &date, &name, &markdown, &json!({ "machine": machine(), "cells": cells }))
+}
+
+fn cost_row(data: &Data, ours: Option<Cost>, theirs: Option<Cost>) -> Vec<String> {
+    let show = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let ratio = ours.zip(theirs).map(|(ours, theirs)| ours.bytes_each / theirs.bytes_each);
+    vec![
+        data.name.to_owned(),
+        data.unit.to_owned(),
+        show(ours.map(|cost| cost.bytes_each), 1),
+        show(theirs.map(|cost| cost.bytes_each), 1),
+        show(ratio, 2),
+        show(ours.map(|cost| cost.accounted_each), 1),
+        show(ours.map(|cost| cost.peak), 2),
+    ]
+}
+
+fn cost_json(cost: Option<Cost>) -> Value {
+    cost.map_or(Value::Null, |cost| {
+        json!({
+            "bytes_each": cost.bytes_each, "peak": cost.peak,
+            "accounted_each": cost.accounted_each,
+        })
+    })
+}
+
+/// Ours and Redis under churn, as a section of the report.
+fn churn_report(
+    subject: &Binary,
+    reference: &Binary,
+    limit: u64,
+) -> Result<(String, Value), String> {
+    let mut table = Table::new(&["server", "resident, peak", "resident, end", "accounted, end"]);
+    let mut figures = Vec::new();
+    for binary in [subject, reference] {
+        let churned @ Churn { peak, end, accounted } = churn::measure(binary, 1, limit)?;
+        eprintln!("churn, {}: {churned:?}", binary.version);
+        let cells = [peak, end, accounted].map(|ratio| format!("{ratio:.2}"));
+        table.row([vec![binary.version.clone()], cells.to_vec()].concat());
+        figures.push(json!({
+            "server": binary.version, "peak": peak, "end": end, "accounted": accounted,
+        }));
+    }
+    let markdown = format!(
+        "\n## Values of 8 bytes to 16 KiB that come and go under maxmemory {} MiB, as multiples of it\n\n{}\n",
+        limit >> 20,
+        table.markdown()
+    );
+    Ok((markdown, json!({ "churn": figures, "limit": limit })))
+}
+
+fn command() -> Command {
+    Command::new("memory")
+        .about("Measures resident bytes per key and element, side by side with Redis")
+        .after_help("Programs: RIALTO_BIN (target/release/rialto), REDIS_BIN (redis-server).")
+        .arg(
+            Arg::new("quick")
+                .long("quick")
+                .action(ArgAction::SetTrue)
+                .help("An eighth of the data, and nothing written unless --out says where"),
+        )
+        .arg(
+            Arg::new("only")
+                .long("only")
+                .default_value("")
+                .hide_default_value(true)
+                .help("Parts of the names of what to measure, separated by commas; churn is one"),
+        )
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .value_parser(value_parser!(PathBuf))
+                .help("Directory for the results (default: bench/results)"),
+        )
+        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,271 @@
+//! One interpreter: compiles scripts and runs them, one at a time, in the same unchangeable world.
+
+use crate::host::Host;
+use crate::redis::{self, Session};
+use crate::{bit, cjson, cmsgpack, reply, structs};
+use mlua::chunk::ChunkMode;
+use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
+use protocol::reply::{Resp, Writer};
+use std::rc::Rc;
+
+/// Instructions between two looks at whether the script must end.
+const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
+/// Where the functions of the prelude come from, as they name themselves.
+const PRELUDE: &str = "=prelude";
+
+/// An interpreter. Scripts that are compiled by one cannot run in another.
+pub struct Vm {
+    pub(crate) lua: Lua,
+    /// Runs a function and describes its error.
+    run: Function,
+    /// Makes the table `redis` of a library that is being loaded.
+    loading: Function,
+    /// The globals, as they can be written from here.
+    pub(crate) behind: Table,
+    session: Rc<Session>,
+}
+
+/// What `prelude.lua` returns: the functions `run` and `loading`, the globals, and what scripts see of them.
+type Prepared = (Function, Function, Table, Table);
+
+/// A compiled script.
+#[derive(Clone, Debug)]
+pub struct Script(pub(crate) Function);
+
+/// How a script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned something, perhaps an error of its own making.
+    Returned,
+    /// It was stopped by an error.
+    Failed {
+        /// Whether a command that failed has counted the error already.
+        is_counted: bool,
+    },
+}
+
+/// What a script is called with.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// How errors name the script: its SHA-1, or the function.
+    pub name: &'a str,
+    /// Its keys.
+    pub keys: &'a [&'a [u8]],
+    /// Its other arguments.
+    pub args: &'a [&'a [u8]],
+    /// Whether both are parameters of the function; otherwise they are the globals `KEYS` and `ARGV`.
+    pub has_parameters: bool,
+    /// The protocol of the client.
+    pub resp: Resp,
+}
+
+impl Vm {
+    /// A new interpreter. Cost: some hundred microseconds.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn new() -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        let session = Rc::new(Session::default());
+        let (run, loading, behind, globals) = Self::prepare(&lua, &session)?;
+        lua.set_globals(globals)?;
+        Self::watch(&lua, &session)?;
+        Ok(Vm { lua, run, loading, behind, session })
+    }
+
+    /// Builds what `prelude.lua` needs and runs it.
+    fn prepare(lua: &Lua, session: &Rc<Session>) -> mlua::Result<Prepared> {
+        let os = lua.create_table()?;
+        let own = session.clone();
+        let clock = move |_: &Lua, _| {
+            let seconds = own.host.borrow().as_ref().map_or(0.0, |host| host.clock());
+            Ok(Value::Number(seconds))
+        };
+        os.set("clock", crate::library::function(lua, clock)?)?;
+        let libraries = lua.create_table()?;
+        libraries.set("bit", bit::library(lua)?)?;
+        libraries.set("cjson", cjson::library(lua)?)?;
+        libraries.set("cmsgpack", cmsgpack::library(lua)?)?;
+        libraries.set("struct", structs::library(lua)?)?;
+        libraries.set("redis", redis::library(lua, session)?)?;
+        libraries.set("os", os)?;
+        let host = lua.create_table()?;
+        host.set("libraries", libraries)?;
+        host.set("math", redis::math(lua, session)?)?;
+        let (call, pcall) = redis::callers(lua, session)?;
+        host.set("call", call)?;
+        host.set("pcall", pcall)?;
+        host.set("plain", lua.create_function(crate::library::plain_error)?)?;
+        host.set("where", lua.create_function(|lua, ()| Ok(line_of_script(lua)))?)?;
+        let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE);
+        prelude.call(host)
+    }
+
+    /// Looks now and then whether the script must end.
+    fn watch(lua: &Lua, session: &Rc<Session>) -> mlua::Result<()> {
+        let session = session.clone();
+        let every_so_often = HookTriggers::new().every_nth_instruction(INSTRUCTIONS_PER_LOOK);
+        lua.set_global_hook(every_so_often, move |lua, _| {
+            let is_killed = session.host.borrow().as_ref().is_some_and(|host| host.is_killed());
+            if !is_killed {
+                return Ok(VmState::Continue);
+            }
+            session.is_killed.set(true);
+            // From here on every line fails: a script that catches errors cannot go on either.
+            lua.set_global_hook(HookTriggers::EVERY_LINE, |_, _| Err(killed()))?;
+            Err(killed())
+        })
+    }
+
+    /// Compiles the text of a script, without its `#!` line.
+    ///
+    /// # Errors
+    /// What the compiler says, with the line.
+    pub fn compile(&self, text: &[u8]) -> Result<Script, String> {
+        self.compile_as(text, "@user_script").map(Script)
+    }
+
+    pub(crate) fn compile_as(&self, text: &[u8], name: &str) -> Result<Function, String> {
+        let chunk = self.lua.load(text).set_name(name).set_mode(ChunkMode::Text);
+        chunk.into_function().map_err(|error| match error {
+            mlua::Error::SyntaxError { message, .. } => message,
+            other => other.to_string(),
+        })
+    }
+
+    /// Runs `script` and appends its reply.
+    pub fn run(
+        &self,
+        script: &Script,
+        invocation: Invocation<'_>,
+        host: Rc<dyn Host>,
+        reply: &mut Vec<u8>,
+    ) -> Ended {
+        let start = reply.len();
+        self.session.host.replace(Some(host));
+        self.session.resp.set(Resp::V2);
+        self.session.random.set(redis::seed_state(0));
+        let ended = self.try_run(script, invocation, reply);
+        self.session.host.replace(None);
+        if self.session.is_killed.take() {
+            // The hook of every line goes; a new look every so often comes.
+            if let Err(error) = Self::watch(&self.lua, &self.session) {
+                return Self::refuse(&error, invocation, start, reply);
+            }
+        }
+        match ended {
+            Ok(ended) => ended,
+            Err(error) => Self::refuse(&error, invocation, start, reply),
+        }
+    }
+
+    fn try_run(
+        &self,
+        script: &Script,
+        invocation: Invocation<'_>,
+        reply: &mut Vec<u8>,
+    ) -> mlua::Result<Ended> {
+        let keys = self.lua.create_sequence_from(self.strings(invocation.keys)?)?;
+        let args = self.lua.create_sequence_from(self.strings(invocation.args)?)?;
+        let (is_done, value): (bool, Value) = if invocation.has_parameters {
+            self.run.call((&script.0, keys, args))?
+        } else {
+            self.behind.raw_set("KEYS", keys)?;
+            self.behind.raw_set("ARGV", args)?;
+            self.run.call(&script.0)?
+        };
+        let mut writer = Writer::new(reply, invocation.resp);
+        if is_done {
+            reply::append(&mut writer, &value, self.session.resp.get())?;
+            return Ok(Ended::Returned);
+        }
+        let Value::Table(problem) = value else {
+            let name = invocation.name;
+            writer.error(format!("ERR Error running script {name}, execution failure").as_bytes());
+            return Ok(Ended::Failed { is_counted: false });
+        };
+        let mut text = match reply::text_field(&problem, "err")? {
+            _ if self.session.is_killed.get() => killed().to_string().into_bytes(),
+            Some(text) => text,
+            None => b"ERR unknown error".to_vec(),
+        };
+        if let Some(source) = reply::text_field(&problem, "source")?
+            && let Value::Integer(line) = problem.raw_get("line")?
+        {
+            let place = format!(" script: {}, on ", invocation.name);
+            text.extend_from_slice(place.as_bytes());
+            text.extend_from_slice(&source);
+            text.extend_from_slice(format!(":{line}.").as_bytes());
+        }
+        writer.error(&text);
+        let is_counted =
+            problem.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true);
+        Ok(Ended::Failed { is_counted })
+    }
+
+    /// The interpreter itself has failed: out of memory.
+    fn refuse(
+        error: &mlua::Error,
+        invocation: Invocation<'_>,
+        start: usize,
+        reply: &mut Vec<u8>,
+    ) -> Ended {
+        reply.truncate(start);
+        let name = invocation.name;
+        let text = format!("ERR Error running script {name}, {error}").replace(['\r', '\n'], " ");
+        Writer::new(reply, invocation.resp).error(text.as_bytes());
+        Ended::Failed { is_counted: false }
+    }
+
+    fn strings(&self, texts: &[&[u8]]) -> mlua::Result<Vec<mlua::LuaString>> {
+        texts.iter().map(|text| self.lua.create_string(text)).collect()
+    }
+
+    /// The table `redis` while a library is loaded: `register`, the log, and constants.
+    pub(crate) fn loading_table(&self, register: Function) -> mlua::Result<Table> {
+        self.loading.call((register, redis::library(&self.lua, &self.session)?))
+    }
+
+    /// Runs `body` under the error handler: its result, or the text of its error.
+    pub(crate) fn call_described(&self, body: &Function) -> Result<Value, Vec<u8>> {
+        let result: mlua::Result<(bool, Value)> = self.run.call(body);
+        match result {
+            Ok((true, value)) => Ok(value),
+            Ok((false, Value::Table(problem))) => {
+                let text = reply::text_field(&problem, "err").ok().flatten();
+                Err(text.unwrap_or_else(|| b"ERR unknown error".to_vec()))
+            }
+            Ok((false, _)) => Err(b"ERR execution failure".to_vec()),
+            Err(error) => Err(format!("ERR {error}").into_bytes()),
+        }
+    }
+
+    /// Bytes the interpreter holds.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+}
+
+fn killed() -> mlua::Error {
+    mlua::Error::runtime("ERR Script killed by user with SCRIPT KILL...")
+}
+
+/// Source and line of the innermost function that belongs to the script.
+fn line_of_script(lua: &Lua) -> (Option<String>, Option<usize>) {
+    let mut level = 1;
+    loop {
+        let found = lua.inspect_stack(level, |debug| {
+            let source = debug.source();
+            let name = source.source.map(|name| name.into_owned()).unwrap_or_default();
+            (source.what != "C" && name != PRELUDE && !name.is_empty())
+                .then(|| (name, debug.current_line()))
+        });
+        match found {
+            None => return (None, None),
+            Some(Some((name, Some(line)))) => return (Some(name), Some(line)),
+            Some(_) => level += 1,
+        }
+    }
+}
