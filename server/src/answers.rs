@@ -18,6 +18,14 @@ impl Core {
                 let _ = self.execute(&borrow(&call), &mut reply);
                 Answer::Reply(reply)
             }
+            Question::RunAll(calls) => {
+                let run = |call| {
+                    let mut reply = Vec::new();
+                    let _ = self.execute(&borrow(call), &mut reply);
+                    reply
+                };
+                Answer::Replies(calls.iter().map(run).collect())
+            }
             Question::Pieces(call, key_indices) => {
                 let mut shard = self.shard_mut();
                 let pieces = key_indices.iter().map(|i| shard.piece(now, &borrow(&call), *i));

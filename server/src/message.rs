@@ -78,6 +78,8 @@ pub struct OwnedCall {
 pub enum Question {
     /// Run a command whose keys all lie there (or its part of a command over several shards).
     Run(OwnedCall),
+    /// Run commands whose keys lie there, one after the other.
+    RunAll(Vec<OwnedCall>),
     /// Read the pieces of these keys (indices into argv).
     Pieces(OwnedCall, Vec<usize>),
     /// Write these keys.
@@ -161,6 +163,8 @@ pub enum CoreQuestion {
 pub enum Answer {
     /// An encoded reply.
     Reply(Vec<u8>),
+    /// The replies of several commands.
+    Replies(Vec<Vec<u8>>),
     /// The pieces asked for.
     Pieces(Result<Vec<Piece>, CommandError>),
     /// Whether it was done, or there was such a thing.

@@ -6,7 +6,8 @@ use crate::registry::{Kind, Registered};
 use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
-use shard::commands::Run;
+use shard::args::Args;
+use shard::commands::{Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -43,9 +44,13 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
+        Run::Steps(steps) if matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)) => {
+            Route::Several
+        }
         Run::Split { .. }
         | Run::Gather { .. }
         | Run::GatherWrite { .. }
+        | Run::Steps(_)
         | Run::FirstOf { .. }
         | Run::Transfer(_) => shard_of_all(core, command, argv),
     }
@@ -64,6 +69,11 @@ pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usi
     key_spec::key_indices(command.spec.keys, argv, |index| {
         keys.push((index, shard_of(core, argv.get(index))));
     });
+    if let Kind::Shard(shard_command) = command.kind
+        && let Some(index) = shard_command.extra_key(argv)
+    {
+        keys.push((index, shard_of(core, argv.get(index))));
+    }
     keys
 }
 

@@ -221,6 +221,7 @@ struct Data {
 /// Makes the shards, and fills them from the append-only file if there is to be one.
 fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Data, StartError> {
     let options = crate::options::shard_options(settings);
+    shard::types::hash_index::seed(rng.next_u64());
     let mut new_shard = || Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
     if !settings.appendonly {
         let shards = (0..count).map(|_| new_shard()).collect();

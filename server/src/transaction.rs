@@ -14,7 +14,7 @@ use protocol::reply::{Resp, Writer};
 use protocol::request::{Argv, ArgvBuf};
 use shard::args::Args;
 use shard::commands::key::scan;
-use shard::commands::{FinishFn, Merge, Piece, PlanFn, Run, Transfer};
+use shard::commands::{FinishFn, Gathered, KeyWrite, Merge, Piece, PlanFn, Run, Steps, Transfer};
 use shard::{CommandError, Outcome};
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ pub async fn run(
         Run::EveryShard { merge, .. } => several.every_shard(merge, reply).await,
         Run::Gather { finish, .. } => several.gather(finish, reply).await,
         Run::GatherWrite { plan, .. } => several.gather_write(plan, reply).await,
+        Run::Steps(steps) => several.steps(steps, reply).await,
         Run::FirstOf { empty, .. } => several.first_of(empty, reply).await,
         Run::Transfer(transfer) => several.transfer(transfer, reply).await,
         Run::Scan(_) => several.scan(reply).await,
@@ -182,6 +183,12 @@ impl Several<'_> {
         let now = self.core.now();
         let options = self.core.shard().options().clone();
         let writes = plan(&options, now, self.db, Args::new(self.argv), pieces, &mut writer)?;
+        self.apply(writes).await;
+        Ok(Outcome::Replied)
+    }
+
+    /// Each shard writes its part.
+    async fn apply(&self, writes: Vec<KeyWrite>) {
         let mut by_shard: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for write in writes {
             let shard = router::shard_of(self.core, self.argv.get(write.key_index));
@@ -196,7 +203,50 @@ impl Several<'_> {
         for ask in asks {
             ask.await;
         }
+    }
+
+    /// Pieces, then other commands on single keys, then what is to be written.
+    async fn steps(&self, steps: Steps, reply: &mut Vec<u8>) -> Ran {
+        let args = Args::new(self.argv);
+        let pieces = self.pieces().await?;
+        let replies = self.run_all((steps.next)(args, &pieces)?).await;
+        let gathered = Gathered { pieces, replies };
+        let options = self.core.shard().options().clone();
+        let mut writer = Writer::new(reply, self.caller.resp);
+        let writes = (steps.finish)(&options, self.db, args, gathered, &mut writer)?;
+        self.apply(writes).await;
         Ok(Outcome::Replied)
+    }
+
+    /// Runs other commands for the client of this one, each at the shard of its first argument, and returns the
+    /// replies in their order, in version 2 of the protocol.
+    async fn run_all(&self, commands: Vec<ArgvBuf>) -> Vec<Vec<u8>> {
+        let mut replies = vec![Vec::new(); commands.len()];
+        let mut by_shard: BTreeMap<usize, (Vec<usize>, Vec<OwnedCall>)> = BTreeMap::new();
+        for (order, argv) in commands.into_iter().enumerate() {
+            let name = argv.as_argv().get(0).unwrap_or_default();
+            let command = shard::commands::find(name).expect("a step consists of commands");
+            let shard = router::shard_of(self.core, argv.as_argv().get(1));
+            let (db, client) = (self.db, self.caller.client);
+            let (orders, calls) = by_shard.entry(shard).or_default();
+            orders.push(order);
+            calls.push(OwnedCall { command, argv, db, resp: Resp::V2, client });
+        }
+        let asks: Vec<_> = by_shard
+            .into_iter()
+            .map(|(shard, (orders, calls))| {
+                (self.core.start_ask(shard, Question::RunAll(calls)), orders)
+            })
+            .collect();
+        for (ask, orders) in asks {
+            let Answer::Replies(answered) = ask.await else {
+                unreachable!("replies were asked for")
+            };
+            for (order, answer) in orders.into_iter().zip(answered) {
+                replies[order] = answer;
+            }
+        }
+        replies
     }
 
     /// Tries the keys in the order of the arguments.

@@ -85,6 +85,9 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
     match entry.value {
         ValueRef::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
         ValueRef::List(list) => list.iter().for_each(|element| digest.mix(element)),
+        ValueRef::Set(set) => {
+            set.iter().for_each(|member| member.with_bytes(|bytes| digest.add(bytes)));
+        }
         ValueRef::SortedSet(set) => {
             for (member, score) in set.iter() {
                 add_pair(digest, member, format_f64_shortest(score).as_bytes());

@@ -137,6 +137,7 @@ events! {
     LINSERT = LIST, "linsert";
     LREM = LIST, "lrem";
     LTRIM = LIST, "ltrim";
+    SORTSTORE = LIST, "sortstore";
     HSET = HASH, "hset";
     HDEL = HASH, "hdel";
     HINCRBY = HASH, "hincrby";
@@ -158,4 +159,7 @@ events! {
     SADD = SET, "sadd";
     SREM = SET, "srem";
     SPOP = SET, "spop";
+    SINTERSTORE = SET, "sinterstore";
+    SUNIONSTORE = SET, "sunionstore";
+    SDIFFSTORE = SET, "sdiffstore";
 }

@@ -20,7 +20,7 @@ pub use upkeep::{DatabaseStats, Evicted, EvictionEnd, Stats};
 
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now, Outcome};
-use crate::commands::{Body, Run, ServeFn, TimeoutFn, Transfer};
+use crate::commands::{Body, Run, ServeFn, Steps, TimeoutFn, Transfer};
 use crate::context::{LookupStats, ReadContext, ReadNotes, WriteContext};
 use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
@@ -119,14 +119,16 @@ impl Shard {
             | Run::AnyShard(read)
             | Run::Gather { local: read, .. }
             | Run::Split { body: Body::Read(read), .. }
-            | Run::EveryShard { body: Body::Read(read), .. } => {
+            | Run::EveryShard { body: Body::Read(read), .. }
+            | Run::Steps(Steps { local: Body::Read(read), .. }) => {
                 read(&self.read_context(now, call), args, reply)?;
                 Ok(Outcome::Replied)
             }
             Run::Write(write)
             | Run::GatherWrite { local: write, .. }
             | Run::Split { body: Body::Write(write), .. }
-            | Run::EveryShard { body: Body::Write(write), .. } => {
+            | Run::EveryShard { body: Body::Write(write), .. }
+            | Run::Steps(Steps { local: Body::Write(write), .. }) => {
                 let written = write(&mut self.write_context(now, call), args, reply)?;
                 self.record(now, call, None, written);
                 Ok(Outcome::Replied)

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::memory::block_size;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 use crate::types::string::{Str, StrRef};
 
@@ -17,6 +18,8 @@ pub enum Value {
     String(Str),
     /// Elements in order.
     List(Box<List>),
+    /// Members without order.
+    Set(Box<Set>),
     /// Members by score.
     SortedSet(Box<SortedSet>),
     /// Fields with values.
@@ -30,6 +33,8 @@ pub enum ValueRef<'a> {
     String(StrRef<'a>),
     /// Elements in order.
     List(&'a List),
+    /// Members without order.
+    Set(&'a Set),
     /// Members by score.
     SortedSet(&'a SortedSet),
     /// Fields with values.
@@ -76,6 +81,7 @@ impl Value {
         match self {
             Value::String(string) => ValueRef::String(string.view()),
             Value::List(list) => ValueRef::List(list),
+            Value::Set(set) => ValueRef::Set(set),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
         }
@@ -87,6 +93,7 @@ impl Value {
         match self {
             Value::String(_) => 1,
             Value::List(list) => list.len(),
+            Value::Set(set) => set.len(),
             Value::SortedSet(set) => set.len(),
             Value::Hash(hash) => hash.len(),
         }
@@ -104,6 +111,7 @@ impl Value {
         match self {
             Value::String(string) => string.heap_size(),
             Value::List(list) => block_size(size_of::<List>()) + list.heap_size(),
+            Value::Set(set) => block_size(size_of::<Set>()) + set.heap_size(),
             Value::SortedSet(set) => block_size(size_of::<SortedSet>()) + set.heap_size(),
             Value::Hash(hash) => block_size(size_of::<Hash>()) + hash.heap_size(),
         }
@@ -114,6 +122,7 @@ impl Value {
         match self {
             Value::String(_) => false,
             Value::List(list) => list.free_some(budget),
+            Value::Set(set) => set.free_some(budget),
             Value::SortedSet(set) => set.free_some(budget),
             Value::Hash(hash) => hash.free_some(budget),
         }
@@ -127,6 +136,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(string) => string.encoding(),
             ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
             ValueRef::SortedSet(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
         }
@@ -138,6 +148,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(_) => Kind::String,
             ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
             ValueRef::SortedSet(_) => Kind::SortedSet,
             ValueRef::Hash(_) => Kind::Hash,
         }
@@ -158,6 +169,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::String(string) => Value::String(string.to_str()),
             ValueRef::List(list) => Value::List(Box::new(list.clone())),
+            ValueRef::Set(set) => Value::Set(Box::new(set.clone())),
             ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
         }
@@ -241,4 +253,4 @@ macro_rules! typed {
     )+};
 }
 
-typed!(List(List), SortedSet(SortedSet), Hash(Hash));
+typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash));

@@ -5,19 +5,23 @@
 //!
 //! Reading order: [`server`] starts and stops a server, [`client`] speaks RESP to it, [`value`] and
 //! [`notation`] are what it answers and how that is written down, [`script`] reads dialogues
-//! (`tests/scripts/**.resp`) and [`player`] plays them, [`oracle`] compares two servers, [`random`]
-//! invents commands. docs/testing.md says how to run and extend all of this.
+//! (`tests/scripts/**.resp`) and [`player`] plays them, [`oracle`] compares two servers by [`rules`] and
+//! [`dataset`], [`random`] invents commands of a [`grammar`] and [`pools`]. docs/testing.md says how to run and extend all of this.
 
 pub mod client;
+pub mod dataset;
 pub mod fixture;
+pub mod grammar;
 pub mod http;
 pub mod notation;
 pub mod oracle;
 pub mod player;
+pub mod pools;
 pub mod process;
 pub mod quoting;
 pub mod random;
 pub mod rng;
+pub mod rules;
 pub mod script;
 pub mod server;
 pub mod value;

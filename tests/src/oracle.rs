@@ -1,102 +1,26 @@
 //! The oracle: two servers get the same requests and must send the same bytes.
 //!
-//! Where bytes may differ is listed here, with the reason: [`RULES`] for commands whose replies depend
-//! on chance, order or time, [`DIFFERENCES`] for what Rialto (a Redis 7.2) answers otherwise than the
-//! Redis 7.0 it is compared with.
+//! Where bytes may differ is listed in [`crate::rules`], with the reason.
 
 use crate::client::{Client, Reply, encode};
+use crate::dataset;
+use crate::grammar::{self, Form};
 use crate::notation::{self, sorted};
 use crate::player::{self, AfterProblem, Observed};
 use crate::quoting::quote;
 use crate::random::Commands;
 use crate::rng::Rng;
+use crate::rules;
 use crate::script::{Action, Expect, Line, Order, Script};
 use crate::server::{Options, Server};
 use crate::value::Value;
-
-/// How the replies of a command are compared when their bytes differ.
-#[derive(Clone, Copy, Debug)]
-pub enum Compare {
-    /// The elements of the array may come in any order.
-    Unordered,
-    /// SCAN: the elements of its second element may.
-    UnorderedPage,
-    /// Integers may be this far apart.
-    Within(i64),
-    /// Arrays must be equally long, other replies of the same kind.
-    Shape,
-    /// Both replies are among these texts.
-    OneOf(&'static [&'static str]),
-}
-
-/// One row of [`RULES`] or [`DIFFERENCES`].
-#[derive(Clone, Copy, Debug)]
-pub struct Rule {
-    /// The command, or the command and its first argument; lower case.
-    pub command: &'static [&'static str],
-    /// What is still compared.
-    pub compare: Compare,
-    /// Why the bytes may differ.
-    pub reason: &'static str,
-}
-
-/// Commands whose replies may differ between two runs of the same server.
-pub const RULES: &[Rule] = &[
-    Rule {
-        command: &["keys"],
-        compare: Compare::Unordered,
-        reason: "keys come in the order of the hash table",
-    },
-    Rule {
-        command: &["scan"],
-        compare: Compare::UnorderedPage,
-        reason: "keys come in the order of the hash table",
-    },
-    Rule { command: &["randomkey"], compare: Compare::Shape, reason: "any key will do" },
-    Rule { command: &["hrandfield"], compare: Compare::Shape, reason: "any field will do" },
-    Rule {
-        command: &["ttl"],
-        compare: Compare::Within(2),
-        reason: "the two servers are asked one after the other",
-    },
-    Rule {
-        command: &["expiretime"],
-        compare: Compare::Within(2),
-        reason: "the two servers were told one after the other",
-    },
-    Rule {
-        command: &["pttl"],
-        compare: Compare::Within(2000),
-        reason: "the two servers are asked one after the other",
-    },
-    Rule {
-        command: &["pexpiretime"],
-        compare: Compare::Within(2000),
-        reason: "the two servers were told one after the other",
-    },
-];
-
-/// Where Redis 7.2 answers otherwise than 7.0, or Rialto otherwise than both (docs/differences.md).
-pub const DIFFERENCES: &[Rule] = &[
-    Rule {
-        command: &["object", "encoding"],
-        compare: Compare::OneOf(&["listpack", "quicklist"]),
-        reason: "since 7.2 a small list is one listpack",
-    },
-    Rule {
-        command: &["object", "refcount"],
-        compare: Compare::Within(i64::MAX),
-        reason: "small integers are shared objects in Redis unless they came by COPY; here nothing is shared",
-    },
-];
 
 /// What is wrong with our reply, if the two differ more than the tables allow.
 pub fn difference(args: &[Vec<u8>], theirs: &Reply, ours: &Reply) -> Option<String> {
     if theirs.raw == ours.raw {
         return None;
     }
-    let mut rules = RULES.iter().chain(DIFFERENCES).filter(|rule| rule.is_for(args));
-    if rules.any(|rule| rule.compare.allows(&theirs.value, &ours.value)) {
+    if rules::allow(args, &theirs.value, &ours.value) {
         return None;
     }
     Some(format!(
@@ -106,45 +30,6 @@ pub fn difference(args: &[Vec<u8>], theirs: &Reply, ours: &Reply) -> Option<Stri
         quote(&theirs.raw),
         quote(&ours.raw),
     ))
-}
-
-impl Rule {
-    fn is_for(&self, args: &[Vec<u8>]) -> bool {
-        self.command.len() <= args.len()
-            && self
-                .command
-                .iter()
-                .zip(args)
-                .all(|(name, arg)| name.as_bytes().eq_ignore_ascii_case(arg))
-    }
-}
-
-impl Compare {
-    fn allows(self, theirs: &Value, ours: &Value) -> bool {
-        match self {
-            Compare::Unordered => sorted(theirs, false) == sorted(ours, false),
-            Compare::UnorderedPage => match (theirs.elements(), ours.elements()) {
-                (Some([cursor, page]), Some([our_cursor, our_page])) => {
-                    cursor == our_cursor && sorted(page, false) == sorted(our_page, false)
-                }
-                _ => false,
-            },
-            Compare::Within(distance) => match (theirs.as_integer(), ours.as_integer()) {
-                (Some(theirs), Some(ours)) => theirs.abs_diff(ours) <= distance.unsigned_abs(),
-                _ => false,
-            },
-            Compare::Shape => match (theirs.elements(), ours.elements()) {
-                (Some(theirs), Some(ours)) => theirs.len() == ours.len(),
-                (None, None) => {
-                    matches!((theirs, ours), (Value::Bulk(Some(_)), Value::Bulk(Some(_))))
-                }
-                _ => false,
-            },
-            Compare::OneOf(texts) => {
-                [theirs, ours].iter().all(|value| texts.contains(&value.text().as_str()))
-            }
-        }
-    }
 }
 
 /// Plays a script on both servers and compares bytes: one text for each scene that differs.
@@ -211,7 +96,7 @@ const BATCH_MAX: usize = 60;
 /// How many commands that concern the same keys a failure shows.
 const HISTORY_MAX: usize = 30;
 
-/// Sends `count` random commands to both servers and compares every reply.
+/// Sends `count` random commands that both servers know, compares every reply, and in the end all data.
 ///
 /// # Errors
 /// The first difference, with the commands that led to it.
@@ -220,9 +105,10 @@ pub fn compare_stream(
     (seed, count): (u64, usize),
     (protocol, sending): (u8, Sending),
 ) -> Result<(), String> {
-    let mut commands = Commands::new(seed);
-    let mut rng = Rng::new(!seed);
     let mut clients = [theirs.client(), ours.client()];
+    let forms = common_forms(theirs.program().version(), &mut clients);
+    let mut commands = Commands::new(seed, &forms);
+    let mut rng = Rng::new(!seed);
     for client in &mut clients {
         client.call(&["HELLO", &protocol.to_string()]);
     }
@@ -260,7 +146,30 @@ pub fn compare_stream(
             }
         }
     }
-    Ok(())
+    dataset::difference(&mut clients).map_or(Ok(()), |difference| {
+        let key = difference.key.clone();
+        let commands = history.iter().filter(|args| args[1..].contains(&key)).cloned();
+        let mut commands: Vec<_> = commands.collect();
+        commands.push(vec![b"THE KEY".to_vec(), key]);
+        Err(format!(
+            "after seed {seed}, RESP{protocol}, {sending:?}: {difference}\n\
+             the last commands on this key, latest last:\n{}",
+            story(&commands)
+        ))
+    })
+}
+
+/// The commands of the oracle's version that both servers have.
+fn common_forms(version: grammar::Version, clients: &mut [Client; 2]) -> Vec<Form> {
+    let mut forms = grammar::forms(version);
+    forms.retain(|form| {
+        clients.iter_mut().all(|client| {
+            let info = client.call(&["COMMAND", "INFO", &form.words.join("|")]);
+            let is_known = |elements: &[Value]| elements[0].elements().is_some();
+            info.elements().is_some_and(is_known)
+        })
+    });
+    forms
 }
 
 fn send_in_pieces(client: &mut Client, mut bytes: &[u8], rng: &mut Rng) {
@@ -317,23 +226,6 @@ mod tests {
         assert!(differs("GET k", "$-1\r\n", "*-1\r\n"));
         assert!(differs("GET k", "+OK\r\n", "$2\r\nOK\r\n"));
         assert!(differs("LRANGE l 0 1", "*2\r\n:1\r\n:2\r\n", "*2\r\n:2\r\n:1\r\n"));
-    }
-
-    #[test]
-    fn rules_allow_no_more_than_they_say() {
-        assert!(!differs("keys *", "*2\r\n:1\r\n:2\r\n", "*2\r\n:2\r\n:1\r\n"));
-        assert!(differs("keys *", "*2\r\n:1\r\n:2\r\n", "*2\r\n:2\r\n:2\r\n"));
-        assert!(!differs("TTL k", ":100\r\n", ":99\r\n"));
-        assert!(differs("TTL k", ":100\r\n", ":90\r\n"));
-        assert!(!differs("RANDOMKEY", "$1\r\na\r\n", "$1\r\nb\r\n"));
-        assert!(differs("RANDOMKEY", "$1\r\na\r\n", "$-1\r\n"));
-        assert!(!differs("OBJECT ENCODING l", "$9\r\nquicklist\r\n", "$8\r\nlistpack\r\n"));
-        assert!(differs("OBJECT ENCODING l", "$9\r\nquicklist\r\n", "$9\r\nhashtable\r\n"));
-        assert!(!differs(
-            "SCAN 0",
-            "*2\r\n:0\r\n*2\r\n:1\r\n:2\r\n",
-            "*2\r\n:0\r\n*2\r\n:2\r\n:1\r\n"
-        ));
     }
 
     #[test]

@@ -1,113 +1,50 @@
-//! Random commands from templates: mostly sensible, sometimes wrong, always the same for a seed.
+//! Random commands: those on data from the grammar that Redis tells of itself, the others from templates; mostly
+//! sensible, sometimes wrong, always the same for a seed.
 //!
-//! What depends on the clock or on chance is left out by construction: an expiry lies in the past or so
-//! far ahead that no run sees it, relative expiries are never asked to be greater or less, and scores are multiples of 0.25, which every version of Redis prints
-//! alike. What is left (order of KEYS, RANDOMKEY, ...) is listed in [`crate::oracle::RULES`].
+//! What is left to chance or time even so is listed in [`crate::rules`].
 
+use crate::grammar::{Form, Node};
+use crate::pools;
 use crate::rng::Rng;
 
-/// What a stream consists of, in a small grammar: `WORD` stands for itself, `<hole>` is filled in,
-/// `[a|b c]` is one of these or nothing, `(a b)+` is repeated one to four times.
+/// Commands that are not about data, and those that fill sorted sets with equal scores, in a small grammar: `WORD` stands for itself, `<name:type>` is filled in as the
+/// argument of that name, `[a|b c]` is one of these or nothing, `(a b)+` is repeated one to four times.
 const TEMPLATES: &[&str] = &[
     "PING",
-    "PING <value>",
-    "ECHO <value>",
-    "SELECT <db>",
-    "PUBLISH <key> <value>",
+    "PING <value:string>",
+    "ECHO <value:string>",
+    "SELECT <db:integer>",
+    "PUBLISH <channel:key> <value:string>",
     "DBSIZE",
-    "DBSIZE",
-    "SWAPDB <db> <db>",
-    "SET <key> <value>",
-    "SET <key> <value>",
-    "SET <key> <number>",
-    "SET <key> <value> [NX|XX] [GET] [EX <far>|PX <far-ms>|EXAT <at>|PXAT <at-ms>|KEEPTTL]",
-    "SETNX <key> <value>",
-    "SETEX <key> <far> <value>",
-    "PSETEX <key> <far-ms> <value>",
-    "GET <key>",
-    "GET <key>",
-    "GETSET <key> <value>",
-    "GETDEL <key>",
-    "GETEX <key> [EX <far>|PX <far-ms>|EXAT <at>|PXAT <at-ms>|PERSIST]",
-    "MGET (<key>)+",
-    "MSET (<key> <value>)+",
-    "MSETNX (<key> <value>)+",
-    "INCR <key>",
-    "DECR <key>",
-    "INCRBY <key> <number>",
-    "DECRBY <key> <number>",
-    "INCRBYFLOAT <key> <float>",
-    "APPEND <key> <value>",
-    "STRLEN <key>",
-    "GETRANGE <key> <index> <index>",
-    "SUBSTR <key> <index> <index>",
-    "SETRANGE <key> <offset> <value>",
-    "LCS <key> <key> [LEN|IDX|IDX WITHMATCHLEN|IDX MINMATCHLEN 2]",
-    "DEL (<key>)+",
-    "UNLINK (<key>)+",
-    "EXISTS (<key>)+",
-    "TOUCH (<key>)+",
-    "TYPE <key>",
-    "OBJECT ENCODING <key>",
-    "OBJECT REFCOUNT <key>",
-    "EXPIRE <key> <far> [NX|XX]",
-    "PEXPIRE <key> <far-ms> [NX|XX]",
-    "EXPIREAT <key> <at> [NX|XX|GT|LT]",
-    "PEXPIREAT <key> <at-ms> [NX|XX|GT|LT]",
-    "EXPIRE <key> -1",
-    "TTL <key>",
-    "PTTL <key>",
-    "EXPIRETIME <key>",
-    "PEXPIRETIME <key>",
-    "PERSIST <key>",
-    "RENAME <key> <key>",
-    "RENAMENX <key> <key>",
-    "COPY <key> <key> [DB <db>] [REPLACE]",
-    "MOVE <key> <db>",
-    "KEYS <pattern>",
-    "SCAN 0 COUNT 100000 [MATCH <pattern>] [TYPE string|TYPE hash|TYPE list|TYPE zset]",
-    "RANDOMKEY",
-    "HSET <key> (<field> <value>)+",
-    "HSET <key> (<field> <number>)+",
-    "HMSET <key> (<field> <value>)+",
-    "HSETNX <key> <field> <value>",
-    "HGET <key> <field>",
-    "HMGET <key> (<field>)+",
-    "HGETALL <key>",
-    "HKEYS <key>",
-    "HVALS <key>",
-    "HDEL <key> (<field>)+",
-    "HEXISTS <key> <field>",
-    "HLEN <key>",
-    "HSTRLEN <key> <field>",
-    "HINCRBY <key> <field> <number>",
-    "HINCRBYFLOAT <key> <field> <float>",
-    "HRANDFIELD <key> [5|-3|0|5 WITHVALUES]",
-    "HSCAN <key> 0 [MATCH <pattern>] [COUNT 100000]",
-    "LPUSH <key> (<value>)+",
-    "RPUSH <key> (<value>)+",
-    "RPUSH <key> (<value>)+",
-    "LPOP <key> [1|2|0]",
-    "RPOP <key> [1|2|0]",
-    "LLEN <key>",
-    "LRANGE <key> <index> <index>",
-    "ZADD <key> [NX|XX] [GT|LT] [CH] (<score> <field>)+",
-    "ZADD <key> (<score> <field>)+",
-    "ZADD <key> [NX|XX] INCR <score> <field>",
-    "ZSCORE <key> <field>",
-    "ZRANGE <key> <index> <index> [REV] [WITHSCORES]",
-    "ZRANGE <key> <bound> <bound> BYSCORE [REV] [LIMIT <offset> <index>] [WITHSCORES]",
-    "ZREVRANGE <key> <index> <index> [WITHSCORES]",
-    "NONSENSE <value>",
-    "COMMAND GETKEYS MSET (<key> <value>)+",
-    "OBJECT NONSENSE <key>",
+    "SWAPDB <db:integer> <db:integer>",
+    "NONSENSE <value:string>",
+    "COMMAND GETKEYS MSET (<key:key> <value:string>)+",
+    "OBJECT NONSENSE <key:key>",
     "CONFIG GET maxmemory-policy",
+    "ZADD <key:lex-key> (0 <member:string>)+",
+    "ZADD <key:lex-key> (0 <member:string>)+",
     "CLIENT GETNAME",
-    "CLIENT SETNAME <field>",
+    "CLIENT SETNAME <field:string>",
 ];
 
-/// Commands that could wait if their last argument changed, so they are not spoilt.
-const BLOCKING_TEMPLATES: &[&str] = &["BLPOP (<key>)+ 0.001", "BRPOP (<key>)+ 0.001"];
+/// Commands that come up more often than others, so that there is something to work on.
+const FREQUENT: &[&str] = &[
+    "append",
+    "geoadd",
+    "hset",
+    "lpush",
+    "pfadd",
+    "rpush",
+    "sadd",
+    "set",
+    "setbit",
+    "xadd",
+    "zadd",
+    "xgroup create",
+    "xreadgroup",
+];
+/// How many times as often.
+const FREQUENT_WEIGHT: usize = 5;
 
 /// Values of all kinds that are wrong in most places. None of them is a short expiry.
 const JUNK: &[&[u8]] = &[
@@ -127,59 +64,70 @@ const JUNK: &[&[u8]] = &[
     b"\xff\x00",
 ];
 
-const KEYS: usize = 20;
-const DATABASES: usize = 4;
-
 /// How often (once in n commands) something rarer happens.
 const SPOILT_ONE_IN: usize = 25;
 const BLOCKING_ONE_IN: usize = 400;
-const FLUSH_ONE_IN: usize = 400;
+const FLUSH_ONE_IN: usize = 1000;
+const WAITING_ONE_IN: usize = 60;
+/// Most keys where a command says how many they are.
+const KEYS_MAX: usize = 3;
+/// More than any collection has elements, so that a scan gives all at once.
+const WHOLE: &[u8] = b"100000";
 
 /// An endless stream of commands.
 #[derive(Clone, Debug)]
 pub struct Commands {
     rng: Rng,
-    templates: Vec<Vec<Node>>,
-    blocking: Vec<Vec<Node>>,
-}
-
-/// A part of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Node {
-    Word(String),
-    Hole(String),
-    Optional(Vec<Vec<Node>>),
-    Repeated(Vec<Node>),
+    /// Each as often as its weight.
+    forms: Vec<Form>,
+    blocking: Vec<Form>,
+    /// What must follow the command before: see [`Commands::next_command`].
+    pending: Option<Vec<Vec<u8>>>,
 }
 
 impl Commands {
-    /// The stream of a seed.
-    pub fn new(seed: u64) -> Self {
-        let parsed = |templates: &[&str]| templates.iter().map(|text| parse(text)).collect();
+    /// The stream of a seed, of commands that both servers know.
+    pub fn new(seed: u64, forms: &[Form]) -> Self {
+        let weight = |form: &Form| match FREQUENT.contains(&form.name().as_str()) {
+            true => FREQUENT_WEIGHT,
+            false => 1,
+        };
+        let (blocking, others): (Vec<_>, Vec<_>) =
+            forms.iter().cloned().partition(|form| form.is_blocking && !is_often_ready(form));
+        let weighted = others.iter().flat_map(|form| std::iter::repeat_n(form, weight(form)));
+        let templates = TEMPLATES.iter().map(|text| template(text));
         Commands {
             rng: Rng::new(seed),
-            templates: parsed(TEMPLATES),
-            blocking: parsed(BLOCKING_TEMPLATES),
+            forms: weighted.cloned().chain(templates).collect(),
+            blocking,
+            pending: None,
         }
     }
 
-    /// The next command.
+    /// The next command. Where chance decides what a command writes (SPOP), the key is removed behind it.
     pub fn next_command(&mut self) -> Vec<Vec<u8>> {
+        if let Some(command) = self.pending.take() {
+            return command;
+        }
         if self.rng.one_in(FLUSH_ONE_IN) {
             let flush: &[u8] = if self.rng.one_in(2) { b"FLUSHALL" } else { b"FLUSHDB" };
             return vec![flush.to_vec()];
         }
-        if self.rng.one_in(BLOCKING_ONE_IN) {
-            let template = self.rng.pick(&self.blocking).clone();
-            return self.expand(&template);
-        }
-        let template = self.rng.pick(&self.templates).clone();
-        let mut args = self.expand(&template);
-        if self.rng.one_in(SPOILT_ONE_IN) {
+        let is_blocking = !self.blocking.is_empty() && self.rng.one_in(BLOCKING_ONE_IN);
+        let forms = if is_blocking { &self.blocking } else { &self.forms };
+        let form = self.rng.pick(forms).clone();
+        let mut args = self.expand(&form);
+        let is_by_member = args.iter().any(|arg| arg.starts_with(pools::LEX_PREFIX.as_bytes()));
+        // One that may wait could wait for ever if its last argument changed; another score would leave the order of
+        // members to chance.
+        if !form.is_blocking && !is_by_member && self.rng.one_in(SPOILT_ONE_IN) {
             self.spoil(&mut args);
         }
         if self.rng.one_in(4) {
-            args[0].make_ascii_lowercase();
+            args[0].make_ascii_uppercase();
+        }
+        if form.words[0] == "spop" && args.len() > 1 {
+            self.pending = Some(vec![b"DEL".to_vec(), args[1].clone()]);
         }
         args
     }
@@ -189,7 +137,7 @@ impl Commands {
         let junk = self.rng.pick(JUNK).to_vec();
         let at = self.rng.below(args.len());
         // A cursor is a place in the server's own hash table: another one leads anywhere.
-        let is_cursor = at == 1 && args[0] == b"SCAN";
+        let is_cursor = args[0].to_ascii_lowercase().ends_with(b"scan");
         match self.rng.below(3) {
             0 if args.len() > 1 => drop(args.pop()),
             1 if at > 0 && !is_cursor => args[at] = junk,
@@ -197,76 +145,102 @@ impl Commands {
         }
     }
 
-    fn expand(&mut self, nodes: &[Node]) -> Vec<Vec<u8>> {
-        let mut args = Vec::new();
-        for node in nodes {
-            match node {
-                Node::Word(word) => args.push(word.clone().into_bytes()),
-                Node::Hole(name) => args.push(self.fill(name)),
-                Node::Optional(choices) => {
-                    let chosen = self.rng.below(choices.len() + 1);
-                    if let Some(choice) = choices.get(chosen) {
-                        args.extend(self.expand(choice));
-                    }
-                }
-                Node::Repeated(nodes) => {
-                    for _ in 0..=self.rng.below(4) {
-                        args.extend(self.expand(nodes));
-                    }
-                }
-            }
-        }
+    fn expand(&mut self, form: &Form) -> Vec<Vec<u8>> {
+        let words = form.words.iter().map(|word| word.clone().into_bytes());
+        let mut expansion = Expansion { form, args: words.collect(), key_count: None };
+        expansion.all(&mut self.rng, &form.arguments);
+        let mut args = expansion.args;
+        tidy(&mut self.rng, &mut args);
         args
-    }
-
-    fn fill(&mut self, hole: &str) -> Vec<u8> {
-        let rng = &mut self.rng;
-        let text = match hole {
-            "key" => match rng.below(KEYS) {
-                0 => String::new(),
-                1 => "{tag}a".into(),
-                2 => "{tag}b".into(),
-                number => format!("key:{number}"),
-            },
-            "field" => format!("f{}", rng.below(10)),
-            "value" => return value(rng),
-            "number" => match rng.below(12) {
-                0 => i64::MAX.to_string(),
-                1 => i64::MIN.to_string(),
-                2 => "9223372036854775808".into(),
-                number => (number as i64 * 7 - 40).to_string(),
-            },
-            "float" => rng.pick(&["0.1", "-2.5", "1e3", "3", "100.25", "-0.001"]).to_string(),
-            "score" => match rng.below(20) {
-                0 => "inf".into(),
-                1 => "-inf".into(),
-                quarters => (quarters as f64 / 4.0 - 2.0).to_string(),
-            },
-            "bound" => rng.pick(&["-inf", "+inf", "(0", "1", "-1.5", "(2"]).to_string(),
-            "index" => (rng.below(16) as i64 - 8).to_string(),
-            "offset" => rng.below(12).to_string(),
-            "db" => rng.below(DATABASES).to_string(),
-            "far" => (100_000 + rng.below(5) * 1000).to_string(),
-            "far-ms" => (100_000_000 + rng.below(5) * 1000).to_string(),
-            "at" => (4_102_444_800 + rng.below(5)).to_string(),
-            "at-ms" => (4_102_444_800_000 + rng.below(5) * 1000).to_string(),
-            "pattern" => rng.pick(&["*", "key:*", "key:1?", "f[1-3]", "{tag}?", "x"]).to_string(),
-            other => panic!("a template has a hole <{other}>"),
-        };
-        text.into_bytes()
     }
 }
 
-/// A value that is short enough to leave every collection in its packed encoding.
-fn value(rng: &mut Rng) -> Vec<u8> {
-    match rng.below(8) {
-        0 => Vec::new(),
-        1 => rng.below(1000).to_string().into_bytes(),
-        2 => b"-17".to_vec(),
-        3 => b"1.5".to_vec(),
-        4 => b"\x00\r\n\xff".to_vec(),
-        5 => vec![b'x'; rng.below(60)],
-        _ => format!("value {}", rng.below(100)).into_bytes(),
+/// Whether this option makes a command wait.
+fn is_waiting(node: &Node) -> bool {
+    matches!(node, Node::All(nodes) if nodes.first() == Some(&Node::Word("BLOCK".into())))
+}
+
+/// XREAD and XREADGROUP may wait, but only with BLOCK.
+fn is_often_ready(form: &Form) -> bool {
+    form.group == "stream"
+}
+
+/// Takes out what would leave the reply to chance.
+fn tidy(rng: &mut Rng, args: &mut Vec<Vec<u8>>) {
+    let position = |args: &[Vec<u8>], word: &[u8]| args.iter().position(|arg| arg == word);
+    match args[0].as_slice() {
+        name if name.ends_with(b"scan") => match position(args, b"COUNT") {
+            Some(at) => args[at + 1] = WHOLE.to_vec(),
+            None => args.extend([b"COUNT".to_vec(), WHOLE.to_vec()]),
+        },
+        b"zrange" | b"zrangestore" if position(args, b"BYLEX").is_some() => {
+            let source = if args[0] == b"zrange" { 1 } else { 2 };
+            args[source] = pools::lex_key(rng).into_bytes();
+        }
+        // Elements whose weights are equal texts come in any order.
+        b"sort" | b"sort_ro" if position(args, b"BY").is_some() => {
+            args.retain(|arg| arg != b"ALPHA");
+        }
+        _ => {}
+    }
+}
+
+/// A command while it is made.
+struct Expansion<'a> {
+    form: &'a Form,
+    args: Vec<Vec<u8>>,
+    /// How many keys there are, once that has been said or they have been written.
+    key_count: Option<usize>,
+}
+
+impl Expansion<'_> {
+    fn all(&mut self, rng: &mut Rng, nodes: &[Node]) {
+        nodes.iter().for_each(|node| self.node(rng, node));
+    }
+
+    fn node(&mut self, rng: &mut Rng, node: &Node) {
+        match node {
+            Node::Word(word) => self.args.push(word.clone().into_bytes()),
+            Node::All(nodes) => self.all(rng, nodes),
+            Node::OneOf(choices) => {
+                let choice = rng.pick(choices);
+                self.node(rng, choice);
+            }
+            Node::Optional(node) => {
+                if rng.one_in(if is_waiting(node) { WAITING_ONE_IN } else { 3 }) {
+                    self.node(rng, node);
+                }
+            }
+            Node::Repeated(node) => {
+                let count = self.repetitions(rng, node);
+                (0..count).for_each(|_| self.node(rng, node));
+            }
+            Node::Value { name, .. } if name == "numkeys" => {
+                let count = 1 + rng.below(KEYS_MAX);
+                self.key_count = Some(count);
+                self.args.push(count.to_string().into_bytes());
+            }
+            Node::Value { name, kind } => {
+                self.args.push(pools::fill(rng, self.form, name, kind));
+            }
+        }
+    }
+
+    /// How often `node` is repeated: keys as often as was said, weights and ids of streams as often as keys.
+    fn repetitions(&mut self, rng: &mut Rng, node: &Node) -> usize {
+        let Node::Value { name, kind } = node else { return 1 + rng.below(4) };
+        let is_reading_streams = self.form.words[0].starts_with("xread");
+        match self.key_count {
+            Some(count) if kind == "key" || name == "weight" => count,
+            Some(count) if is_reading_streams && name == "id" => count,
+            _ => {
+                let count = 1 + rng.below(if kind == "key" { KEYS_MAX } else { 4 });
+                if kind == "key" {
+                    self.key_count = Some(count);
+                }
+                count
+            }
+        }
     }
 }
 
@@ -274,10 +248,12 @@ fn value(rng: &mut Rng) -> Vec<u8> {
 ///
 /// # Panics
 /// When it is not well formed: templates are constants of this file.
-fn parse(text: &str) -> Vec<Node> {
-    let (nodes, rest) = parse_until(text, &[]);
+fn template(text: &str) -> Form {
+    let (mut nodes, rest) = parse_until(text, &[]);
     assert_eq!(rest, "", "a bracket too many in {text}");
-    nodes
+    let arguments = nodes.split_off(1);
+    let Some(Node::Word(name)) = nodes.pop() else { panic!("{text} begins with a name") };
+    Form { words: vec![name], group: String::new(), arguments, is_blocking: false }
 }
 
 /// Reads up to one of `ends`, which is left in the rest.
@@ -294,26 +270,26 @@ fn parse_until<'a>(mut text: &'a str, ends: &[char]) -> (Vec<Node>, &'a str) {
                 let mut choices = Vec::new();
                 loop {
                     let (choice, rest) = parse_until(&text[1..], &['|', ']']);
-                    choices.push(choice);
+                    choices.push(Node::All(choice));
                     text = rest;
                     if text.starts_with(']') {
                         break;
                     }
                 }
                 text = &text[1..];
-                nodes.push(Node::Optional(choices));
+                nodes.push(Node::Optional(Box::new(Node::OneOf(choices))));
             }
             '(' => {
                 let (group, rest) = parse_until(&text[1..], &[')']);
                 text = rest.strip_prefix(")+").expect("a group is repeated");
-                nodes.push(Node::Repeated(group));
+                nodes.push(Node::Repeated(Box::new(Node::All(group))));
             }
             _ => {
                 let end = text.find([' ', '|', ']', ')']).unwrap_or(text.len());
                 let word = &text[..end];
                 let hole = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
-                nodes.push(match hole {
-                    Some(name) => Node::Hole(name.into()),
+                nodes.push(match hole.and_then(|hole| hole.split_once(':')) {
+                    Some((name, kind)) => Node::Value { name: name.into(), kind: kind.into() },
                     None => Node::Word(word.into()),
                 });
                 text = &text[end..];
@@ -325,39 +301,62 @@ fn parse_until<'a>(mut text: &'a str, ends: &[char]) -> (Vec<Node>, &'a str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grammar::forms;
+    use std::collections::BTreeSet;
 
     #[test]
     fn templates_are_read() {
         let word = |text: &str| Node::Word(text.into());
+        let db = || Node::Value { name: "db".into(), kind: "integer".into() };
         assert_eq!(
-            parse("A <key> [B|C <db>] (<key> D)+"),
+            template("A [B|C <db:integer>] (<db:integer> D)+").arguments,
             [
-                word("A"),
-                Node::Hole("key".into()),
-                Node::Optional(vec![vec![word("B")], vec![word("C"), Node::Hole("db".into())]]),
-                Node::Repeated(vec![Node::Hole("key".into()), word("D")]),
+                Node::Optional(Box::new(Node::OneOf(vec![
+                    Node::All(vec![word("B")]),
+                    Node::All(vec![word("C"), db()])
+                ]))),
+                Node::Repeated(Box::new(Node::All(vec![db(), word("D")]))),
             ]
         );
     }
 
     #[test]
     fn a_seed_gives_the_same_commands() {
-        let (mut left, mut right) = (Commands::new(5), Commands::new(5));
+        let forms = forms((7, 2));
+        let (mut left, mut right) = (Commands::new(5, &forms), Commands::new(5, &forms));
         for _ in 0..1000 {
             assert_eq!(left.next_command(), right.next_command());
         }
     }
 
     #[test]
-    fn every_template_comes_up() {
-        let mut commands = Commands::new(1);
-        let mut names = std::collections::BTreeSet::new();
-        for _ in 0..20_000 {
-            names.insert(commands.next_command()[0].to_ascii_uppercase());
+    fn every_command_and_every_option_comes_up() {
+        let forms = forms((7, 2));
+        let mut commands = Commands::new(1, &forms);
+        let mut words = BTreeSet::new();
+        for _ in 0..200_000 {
+            let args = commands.next_command();
+            let name = args[0].to_ascii_lowercase();
+            words.extend(args.iter().map(|arg| (name.clone(), arg.to_ascii_uppercase())));
         }
-        for template in TEMPLATES.iter().chain(BLOCKING_TEMPLATES) {
-            let name = template.split(' ').next().unwrap();
-            assert!(names.contains(name.as_bytes()), "{name}");
+        for form in forms {
+            for option in options(&form.arguments) {
+                let word = (form.words[0].clone().into_bytes(), option.clone().into_bytes());
+                assert!(words.contains(&word), "{} {option}", form.name());
+            }
+            let name = form.words[0].clone().into_bytes();
+            let last = form.words.last().unwrap().to_ascii_uppercase().into_bytes();
+            assert!(words.contains(&(name, last)), "{}", form.name());
         }
+    }
+
+    fn options(nodes: &[Node]) -> Vec<String> {
+        let inside = |node: &Node| match node {
+            Node::Word(word) => vec![word.to_ascii_uppercase()],
+            Node::Value { .. } => Vec::new(),
+            Node::All(nodes) | Node::OneOf(nodes) => options(nodes),
+            Node::Optional(node) | Node::Repeated(node) => options(std::slice::from_ref(&**node)),
+        };
+        nodes.iter().flat_map(inside).collect()
     }
 }

@@ -8,6 +8,7 @@ use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
 use crate::types::string::Str;
 use crate::value::Value;
+use protocol::request::Argv;
 
 /// Hands the bytes of the string under `key` to `read`; `None` if there is no such key.
 ///
@@ -34,15 +35,26 @@ pub(super) fn read_in_write<T>(
     Ok(found.value::<Str>()?.map(|string| string.with_bytes(read)))
 }
 
-/// The bytes of a string while they are changed.
+/// A string that is about to be changed.
 pub(super) struct Edited<'a> {
-    /// The bytes.
-    pub(super) bytes: &'a mut Vec<u8>,
-    /// Whether there was no such key: the bytes are empty then.
+    string: &'a mut Str,
+    /// Whether there was no such key: the string is empty then.
     pub(super) is_new: bool,
 }
 
-/// Hands the bytes of the string under `key` to `edit`; makes an empty string if there is no such key. The caller
+impl<'a> Edited<'a> {
+    /// Hands the bytes to `read` and leaves the encoding as it is.
+    pub(super) fn look<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        self.string.with_bytes(read)
+    }
+
+    /// The bytes, to change them.
+    pub(super) fn bytes(self) -> &'a mut Vec<u8> {
+        self.string.make_raw()
+    }
+}
+
+/// Hands the string under `key` to `edit`; makes an empty string if there is no such key. The caller
 /// reports the event.
 ///
 /// # Errors
@@ -58,7 +70,7 @@ pub(super) fn edit<T>(
         found.store(raw(Vec::new()));
     }
     let mut string = found.value_mut::<Str>()?.expect("it was there or has just been stored");
-    Ok(edit(Edited { bytes: string.make_raw(), is_new }))
+    Ok(edit(Edited { string: &mut string, is_new }))
 }
 
 /// An entry with these bytes that does not expire.
@@ -66,19 +78,15 @@ pub(super) fn raw(bytes: Vec<u8>) -> Entry {
     Entry::new(Value::String(Str::Raw(bytes)))
 }
 
-/// A copy of the string under key number `key_index`, for a command over several shards.
-///
-/// # Errors
-/// WRONGTYPE.
-pub(super) fn piece(
-    ctx: &ReadContext<'_>,
-    key_index: usize,
-    argv: protocol::request::Argv<'_>,
-) -> Result<Piece, CommandError> {
+/// A copy of the string under key number `key_index`, for a command over several shards. A key of another type is just
+/// present: of several mistakes the one of the first key counts, and only [`read_piece`] goes by the order of the keys.
+pub(super) fn piece(ctx: &ReadContext<'_>, key_index: usize, argv: Argv<'_>) -> Piece {
     let key = argv.get(key_index).expect("an index of a key");
-    let Some(entry) = ctx.find(key) else { return Ok(Piece::Missing) };
-    entry.value.as_type::<Str>()?;
-    Ok(Piece::Entry(Box::new(entry.to_entry())))
+    match ctx.find(key) {
+        None => Piece::Missing,
+        Some(entry) if entry.value.as_type::<Str>().is_err() => Piece::Present,
+        Some(entry) => Piece::Entry(Box::new(entry.to_entry())),
+    }
 }
 
 /// Hands the bytes of a piece to `read`; `None` if there is no such key.
@@ -91,6 +99,7 @@ pub(super) fn read_piece<T>(
 ) -> Result<Option<T>, CommandError> {
     match piece {
         Piece::Entry(entry) => Ok(Some(entry.value.view().as_type::<Str>()?.with_bytes(read))),
-        Piece::Missing | Piece::Present => Ok(None),
+        Piece::Missing => Ok(None),
+        Piece::Present => Err(CommandError::WrongType),
     }
 }

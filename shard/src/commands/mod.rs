@@ -15,6 +15,7 @@ pub mod list;
 mod pop_args;
 mod sample;
 mod scan_args;
+pub mod set;
 pub mod sorted_set;
 pub mod string;
 
@@ -75,6 +76,19 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The key of the request `argv` that the row cannot describe, an index into it: the target of SORT.
+    #[must_use]
+    pub fn extra_key(&self, argv: Argv<'_>) -> Option<usize> {
+        let Run::Steps(steps) = self.run else { return None };
+        match (steps.reach)(Args::new(argv)) {
+            Reach::Row => None,
+            Reach::And(index) => Some(index),
+            Reach::Anywhere(index) => index,
+        }
+    }
+}
+
 /// A command that only reads: one shard, keyspace borrowed immutably.
 pub type ReadFn = fn(&ReadContext<'_>, Args<'_>, &mut Writer<'_>) -> Result<(), CommandError>;
 /// A command that writes, on one shard.
@@ -104,6 +118,14 @@ pub type PlanFn = fn(
 ) -> Result<Vec<KeyWrite>, CommandError>;
 /// Says what is wrong with a request before any key is looked at.
 pub type CheckFn = fn(Args<'_>) -> Result<(), CommandError>;
+/// Says which keys a command has beyond those that its row describes.
+pub type ReachFn = fn(Args<'_>) -> Reach;
+/// Says, from the pieces of all keys, which other commands are to be run before the end: each on one key, which is its
+/// first argument.
+pub type NextFn = fn(Args<'_>, &[Piece]) -> Result<Vec<ArgvBuf>, CommandError>;
+/// Computes the reply and what is to be written, in the given database, from all that has been gathered.
+pub type EndFn =
+    fn(&Options, u16, Args<'_>, Gathered, &mut Writer<'_>) -> Result<Vec<KeyWrite>, CommandError>;
 /// Reads the timeout of a blocking command: milliseconds, 0 for ever.
 pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
 
@@ -139,6 +161,9 @@ pub enum Run {
         /// What is written, from the pieces.
         plan: PlanFn,
     },
+    /// The pieces of all keys say what else is to be run where, and all of that together what is written (SMOVE,
+    /// SINTERSTORE, SORT).
+    Steps(Steps),
     /// The first key, in the order of the arguments, that can serve does (BLPOP, LMPOP); a client may wait for one.
     FirstOf {
         /// Whether the request is well formed, asked before any key is looked at.
@@ -164,6 +189,45 @@ pub enum Run {
     Scan(ReadFn),
     /// RANDOMKEY: any shard with keys, chosen by how many it has.
     AnyShard(ReadFn),
+}
+
+/// How a command runs that goes over shards in steps.
+///
+/// On one shard `local` does everything. Over several, all keys are asked with `piece`; then the commands that `next`
+/// names run, all at once, each on the shard of its key, with journal and events of their own (the SREM and the SADD of
+/// a SMOVE; the GET of each key that SORT refers to); then `finish` replies and says what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// The whole command, when all keys lie on one shard.
+    pub local: Body,
+    /// Which keys there are beyond those of the row.
+    pub reach: ReachFn,
+    /// What is read of one key.
+    pub piece: PieceFn,
+    /// What is run after that.
+    pub next: NextFn,
+    /// What is replied and written.
+    pub finish: EndFn,
+}
+
+/// The keys of a command beyond those that its row describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// There are none.
+    Row,
+    /// This one, an index into argv.
+    And(usize),
+    /// Keys that the data names, so any; and perhaps this one, an index into argv.
+    Anywhere(Option<usize>),
+}
+
+/// What a command in [`Steps`] has gathered before its last one.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// The pieces of all keys, in the order of the keys.
+    pub pieces: Vec<Piece>,
+    /// The replies, in version 2 of the protocol, to the commands that were run, in their order.
+    pub replies: Vec<Vec<u8>>,
 }
 
 /// How an element goes from one key to another.
@@ -249,6 +313,11 @@ pub const TABLES: &[&[Command]] = &[
     list::edit::COMMANDS,
     list::transfer::COMMANDS,
     list::blocking::COMMANDS,
+    set::member::COMMANDS,
+    set::read::COMMANDS,
+    set::random::COMMANDS,
+    set::algebra::COMMANDS,
+    set::store::COMMANDS,
     sorted_set::member::COMMANDS,
     sorted_set::rank::COMMANDS,
     sorted_set::range::COMMANDS,
@@ -272,6 +341,7 @@ pub const TABLES: &[&[Command]] = &[
     key::rename::COMMANDS,
     key::scan::COMMANDS,
     key::object::COMMANDS,
+    key::sort::COMMANDS,
     key::dump::COMMANDS,
     key::database::COMMANDS,
 ];

@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::args::Args;
 use crate::call::{Call, ClientFacts, Now};
-use crate::commands::{self, Body, Run};
+use crate::commands::{self, Body, Run, Steps};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
@@ -34,7 +34,8 @@ impl Shard {
             Run::Write(write)
             | Run::GatherWrite { local: write, .. }
             | Run::Split { body: Body::Write(write), .. }
-            | Run::EveryShard { body: Body::Write(write), .. } => {
+            | Run::EveryShard { body: Body::Write(write), .. }
+            | Run::Steps(Steps { local: Body::Write(write), .. }) => {
                 let _ = write(&mut ctx, args, &mut writer)?;
                 Ok(())
             }

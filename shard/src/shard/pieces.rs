@@ -6,7 +6,7 @@
 use super::{Shard, key_at};
 use crate::args::Args;
 use crate::call::{Call, Now};
-use crate::commands::{KeyWrite, Piece, Run, Transfer};
+use crate::commands::{KeyWrite, Piece, Run, Steps, Transfer};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 use crate::keyspace::entry::Entry;
@@ -25,6 +25,7 @@ impl Shard {
     ) -> Result<Piece, CommandError> {
         let (Run::Gather { piece, .. }
         | Run::GatherWrite { piece, .. }
+        | Run::Steps(Steps { piece, .. })
         | Run::Transfer(Transfer { piece, .. })) = call.command.run
         else {
             unreachable!("only commands that gather have pieces")

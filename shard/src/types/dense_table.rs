@@ -1,57 +1,43 @@
-//! Dense table: entries in a vector without gaps, found by key through a table of their indices.
+//! Dense table: entries without gaps, found by key, in any number and without ever moving all of them.
 //!
-//! Path: the large forms of `types::{hash, set, sorted_set}` -> here.
-//! What the vector gives: any entry by index, so a fair random one costs O(1); an order that depends on nothing but
+//! Path: the large form of `types::sorted_set` -> here -> `types::{chunks, hash_index}`. Entries that are nothing but
+//! bytes take less room in a [`paged_table`](super::paged_table).
+//! What the numbering gives: any entry by index, so a fair random one costs O(1); an order that depends on nothing but
 //! the history of the collection (never on a hash); and a scan that needs no state.
 //!
 //! Scan: the cursor is an index, and a scan walks down from the end. An entry only ever moves when it takes the place
 //! of a removed one, from the end to a lower index; so one that the scan has not reached yet stays ahead of it, and
 //! every entry that is there all the time is met at least once.
-//! Invariant: `index` holds each index below `entries.len()` once, under the hash of that entry's key.
+//! Invariant: the index holds each number below the length once, under the hash of that entry's key.
 
-use ahash::RandomState;
-use hashbrown::HashTable;
-
-/// Tables smaller than this keep their memory when entries are removed.
-const SHRINK_CAPACITY_MIN: usize = 64;
-
-/// Hashes the keys. No order and no reply depends on the seeds.
-const HASHER: RandomState = RandomState::with_seeds(
-    0x243f_6a88_85a3_08d3,
-    0x1319_8a2e_0370_7344,
-    0xa409_3822_299f_31d0,
-    0x082e_fa98_ec4e_6c89,
-);
+use super::chunks::Chunks;
+use super::hash_index::{self, HashIndex};
 
 /// Something with a key that never changes while it is in a table.
 pub trait Keyed {
     /// Its key.
     fn key(&self) -> &[u8];
+
+    /// Bytes of heap it holds; they do not change while it is in a table.
+    fn heap_size(&self) -> usize;
 }
 
 /// Entries found by key.
 #[derive(Clone, Debug)]
 pub struct DenseTable<E> {
-    entries: Vec<E>,
-    index: HashTable<u32>,
+    entries: Chunks<E>,
+    index: HashIndex,
+    /// Bytes of heap that the entries hold.
+    entries_size: usize,
 }
 
 impl<E> Default for DenseTable<E> {
     fn default() -> Self {
-        DenseTable { entries: Vec::new(), index: HashTable::new() }
+        DenseTable { entries: Chunks::default(), index: HashIndex::default(), entries_size: 0 }
     }
 }
 
 impl<E: Keyed> DenseTable<E> {
-    /// An empty table with room for `capacity` entries.
-    #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
-        DenseTable {
-            entries: Vec::with_capacity(capacity),
-            index: HashTable::with_capacity(capacity),
-        }
-    }
-
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -64,19 +50,19 @@ impl<E: Keyed> DenseTable<E> {
         self.entries.is_empty()
     }
 
-    /// Bytes of heap of the table itself, without what its entries point to.
+    /// Bytes of heap this holds, with what its entries point to. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.entries.capacity() * size_of::<E>() + self.index.allocation_size()
+        self.entries.heap_size() + self.index.heap_size() + self.entries_size
     }
 
     /// All entries, by index.
     #[must_use]
-    pub fn entries(&self) -> &[E] {
+    pub fn entries(&self) -> &Chunks<E> {
         &self.entries
     }
 
-    /// Entry `index`, which is below [`DenseTable::len`], to change it; its key must stay as it is.
+    /// Entry `index`, which is below [`DenseTable::len`], to change it; its key and its heap must stay as they are.
     pub fn entry_mut(&mut self, index: usize) -> &mut E {
         &mut self.entries[index]
     }
@@ -84,69 +70,69 @@ impl<E: Keyed> DenseTable<E> {
     /// The index of the entry with this key.
     #[must_use]
     pub fn find(&self, key: &[u8]) -> Option<usize> {
-        let is_it = |&index: &u32| self.entries[index as usize].key() == key;
-        self.index.find(HASHER.hash_one(key), is_it).map(|&index| index as usize)
+        let is_it = |number: u32| self.entries[number as usize].key() == key;
+        self.index.find(hash_index::hash(key), is_it).map(|number| number as usize)
     }
 
     /// Adds an entry at the end. The caller has looked: there is none with its key.
     pub fn push(&mut self, entry: E) {
         debug_assert!(self.find(entry.key()).is_none());
-        let index = u32::try_from(self.entries.len()).expect("fewer entries than 2^32");
-        let hash = HASHER.hash_one(entry.key());
+        let number = u32::try_from(self.entries.len()).expect("fewer entries than 2^32");
+        let hash = hash_index::hash(entry.key());
+        self.entries_size += entry.heap_size();
         self.entries.push(entry);
         let entries = &self.entries;
-        self.index.insert_unique(hash, index, |&i| HASHER.hash_one(entries[i as usize].key()));
+        self.index.insert(hash, number, |number| hash_of(entries, number));
     }
 
     /// Takes entry `index` out; the last entry takes its place.
     pub fn swap_remove(&mut self, index: usize) -> E {
-        let last = self.entries.len() - 1;
-        self.slot_of(index).remove();
-        if index != last {
-            *self.slot_of(last).get_mut() = u32::try_from(index).expect("fewer entries than 2^32");
+        let number = u32::try_from(index).expect("fewer entries than 2^32");
+        let last = u32::try_from(self.entries.len() - 1).expect("fewer entries than 2^32");
+        self.index.remove(hash_of(&self.entries, number), number);
+        if number != last {
+            self.index.renumber(hash_of(&self.entries, last), last, number);
         }
         let removed = self.entries.swap_remove(index);
-        self.shrink();
+        self.entries_size -= removed.heap_size();
         removed
     }
 
     /// About `count` entries from `cursor` on, and where to go on; 0 begins, and 0 says it is over.
-    #[must_use]
-    pub fn scan(&self, cursor: u64, count: usize) -> (u64, &[E]) {
+    pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = &E>) {
         let end = match usize::try_from(cursor) {
-            Ok(cursor) if cursor != 0 => cursor.min(self.entries.len()),
-            _ => self.entries.len(),
+            Ok(cursor) if cursor != 0 => cursor.min(self.len()),
+            _ => self.len(),
         };
         let start = end.saturating_sub(count);
-        (start as u64, &self.entries[start..end])
+        (start as u64, self.entries.range(start..end))
     }
 
-    /// The place in `index` that holds the number of entry `index`.
-    fn slot_of(&mut self, index: usize) -> hashbrown::hash_table::OccupiedEntry<'_, u32> {
-        let hash = HASHER.hash_one(self.entries[index].key());
-        self.index
-            .find_entry(hash, |&candidate| candidate as usize == index)
-            .expect("every entry is in the index")
-    }
-
-    /// Gives memory back when three quarters of it are unused.
-    fn shrink(&mut self) {
-        let len = self.entries.len();
-        if self.entries.capacity() > SHRINK_CAPACITY_MIN && len < self.entries.capacity() / 4 {
-            let entries = &mut self.entries;
-            entries.shrink_to(2 * len);
-            self.index.shrink_to(2 * len, |&i| HASHER.hash_one(entries[i as usize].key()));
+    /// Drops about `budget` entries, without regard to order; the table must not be used any more but to go on so.
+    /// Says whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        for _ in 0..budget {
+            let Some(entry) = self.entries.pop() else { break };
+            self.entries_size -= entry.heap_size();
         }
+        let mut index_left = true;
+        while index_left && self.entries.is_empty() {
+            index_left = self.index.free_some();
+        }
+        !self.entries.is_empty()
     }
 
     /// Panics unless the index and the entries agree.
     #[cfg(test)]
     pub fn check_invariants(&self) {
-        assert_eq!(self.index.len(), self.entries.len());
-        for (index, entry) in self.entries.iter().enumerate() {
-            assert_eq!(self.find(entry.key()), Some(index));
-        }
+        self.index.check_invariants(self.len(), |number| hash_of(&self.entries, number));
+        let heap_size = self.entries.iter().map(Keyed::heap_size).sum::<usize>();
+        assert_eq!(self.entries_size, heap_size);
     }
+}
+
+fn hash_of<E: Keyed>(entries: &Chunks<E>, number: u32) -> u64 {
+    hash_index::hash(entries[number as usize].key())
 }
 
 #[cfg(test)]
@@ -161,6 +147,10 @@ mod tests {
     impl Keyed for Numbered {
         fn key(&self) -> &[u8] {
             &self.0
+        }
+
+        fn heap_size(&self) -> usize {
+            self.0.capacity()
         }
     }
 
@@ -191,7 +181,7 @@ mod tests {
             assert_eq!(table.len(), model.len(), "step {step}");
             if step % 1000 == 0 {
                 table.check_invariants();
-                for entry in table.entries() {
+                for entry in table.entries().iter() {
                     assert_eq!(model.get(&entry.0), Some(&entry.1), "step {step}");
                 }
             }
@@ -212,7 +202,7 @@ mod tests {
             let mut met = HashSet::new();
             loop {
                 let (next, entries) = table.scan(cursor, 1 + rng.below(20));
-                met.extend(entries.iter().map(|entry| entry.1));
+                met.extend(entries.map(|entry| entry.1));
                 cursor = next;
                 if cursor == 0 {
                     break;
@@ -231,5 +221,19 @@ mod tests {
             }
             assert!((0..300).step_by(2).all(|number| met.contains(&number)));
         }
+    }
+
+    #[test]
+    fn it_is_freed_in_slices() {
+        let mut table = DenseTable::<Numbered>::default();
+        for number in 0..10_000_u64 {
+            table.push(Numbered(number.to_string().into_bytes(), number));
+        }
+        let mut slice_count = 1;
+        while table.free_some(1000) {
+            slice_count += 1;
+        }
+        assert_eq!(slice_count, 10);
+        assert_eq!(table.heap_size(), 0);
     }
 }

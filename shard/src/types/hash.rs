@@ -1,14 +1,13 @@
 //! Hashes: fields with values. Packed while small, a table beyond the thresholds.
 //!
-//! Path: `commands::hash` -> here -> `types::packed` or `types::dense_table`.
+//! Path: `commands::hash` -> here -> `types::packed` or `types::paged_table`.
 //! Small form: a packed run of field, value, field, value, … in the order the fields were added (`listpack`).
-//! Large form: one allocation per pair, found through a table (`hashtable`). A hash never goes back to the small form.
+//! Large form: rows of a table, many of them in one allocation (`hashtable`). A hash never goes back to the small form.
 //! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
 
-use crate::memory::block_size;
 use crate::options::Options;
-use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
+use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
 use protocol::request::ArgvBuf;
 
@@ -39,72 +38,43 @@ pub struct Hash {
 #[derive(Clone, Debug)]
 enum Form {
     Small(Packed),
-    Large(Large),
+    Large(PagedTable<Pair>),
 }
 
-#[derive(Clone, Debug, Default)]
-struct Large {
-    pairs: DenseTable<Pair>,
-    /// Bytes of heap of all pairs.
-    pair_bytes: usize,
-}
+/// Rows of a field and its value: `[field length][field][value]`. A length below 255 takes one byte; a longer one five:
+/// 255 and the length as `u32` le.
+#[derive(Debug)]
+struct Pair;
 
-impl Large {
-    fn push(&mut self, pair: Pair) {
-        self.pair_bytes += pair.heap_size();
-        self.pairs.push(pair);
-    }
+/// Field lengths below this take one byte.
+const LONG_LEN: u8 = 255;
 
-    fn set_value(&mut self, index: usize, value: &[u8]) {
-        let pair = self.pairs.entry_mut(index);
-        self.pair_bytes -= pair.heap_size();
-        pair.set_value(value);
-        self.pair_bytes += pair.heap_size();
-    }
-
-    fn remove(&mut self, index: usize) {
-        self.pair_bytes -= self.pairs.swap_remove(index).heap_size();
+impl Layout for Pair {
+    fn key(row: &[u8]) -> &[u8] {
+        split(row).0
     }
 }
 
-/// A field and its value, one behind the other in one allocation.
-#[derive(Clone, Debug)]
-struct Pair {
-    bytes: Box<[u8]>,
-    field_len: u32,
-}
-
-impl Pair {
-    fn new(field: &[u8], value: &[u8]) -> Self {
-        let field_len = u32::try_from(field.len()).expect("an argument is smaller than 4 GiB");
-        Pair { bytes: [field, value].concat().into_boxed_slice(), field_len }
-    }
-
-    fn field(&self) -> &[u8] {
-        &self.bytes[..self.field_len as usize]
-    }
-
-    fn value(&self) -> &[u8] {
-        &self.bytes[self.field_len as usize..]
-    }
-
-    fn heap_size(&self) -> usize {
-        block_size(self.bytes.len())
-    }
-
-    fn set_value(&mut self, value: &[u8]) {
-        if value.len() == self.value().len() {
-            self.bytes[self.field_len as usize..].copy_from_slice(value);
-        } else {
-            *self = Pair::new(self.field(), value);
+/// Hands the beginning of a row to `write`: the length of `field` as it stands there.
+fn with_len<T>(field: &[u8], write: impl FnOnce(&[u8]) -> T) -> T {
+    match u8::try_from(field.len()) {
+        Ok(short) if short < LONG_LEN => write(&[short]),
+        _ => {
+            let len = u32::try_from(field.len()).expect("an argument is smaller than 4 GiB");
+            let [a, b, c, d] = len.to_le_bytes();
+            write(&[LONG_LEN, a, b, c, d])
         }
     }
 }
 
-impl Keyed for Pair {
-    fn key(&self) -> &[u8] {
-        self.field()
+/// The field and the value of a row.
+fn split(row: &[u8]) -> (&[u8], &[u8]) {
+    let (&short, rest) = row.split_first().expect("a row begins with a length");
+    if short < LONG_LEN {
+        return rest.split_at(usize::from(short));
     }
+    let (len, rest) = rest.split_first_chunk::<4>().expect("a long length has four bytes");
+    rest.split_at(u32::from_le_bytes(*len) as usize)
 }
 
 impl Default for Hash {
@@ -119,7 +89,7 @@ impl Hash {
     pub fn len(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.len() / 2,
-            Form::Large(large) => large.pairs.len(),
+            Form::Large(table) => table.len(),
         }
     }
 
@@ -138,12 +108,24 @@ impl Hash {
         }
     }
 
-    /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
+    /// Bytes of heap this holds. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(large) => large.pairs.heap_size() + large.pair_bytes,
+            Form::Large(table) => table.heap_size(),
+        }
+    }
+
+    /// Drops about `budget` fields, without regard to order; the hash must not be used any more but to go on so. Says
+    /// whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match &mut self.form {
+            Form::Large(table) => table.free_some(budget),
+            Form::Small(_) => {
+                *self = Hash::default();
+                false
+            }
         }
     }
 
@@ -152,18 +134,17 @@ impl Hash {
     pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
         match &self.form {
             Form::Small(packed) => find(packed, field).map(|spot| packed.get(packed.after(spot))),
-            Form::Large(Large { pairs, .. }) => {
-                pairs.find(field).map(|index| pairs.entries()[index].value())
-            }
+            Form::Large(table) => table.find(field).map(|index| split(table.row(index)).1),
         }
     }
 
     /// All fields with their values: in the order they were added while the form is small.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        match &self.form {
-            Form::Small(packed) => pairs(packed.iter(), &[]),
-            Form::Large(large) => pairs(packed::Iter::default(), large.pairs.entries()),
-        }
+        let (small, large) = match &self.form {
+            Form::Small(packed) => (packed.iter(), None),
+            Form::Large(table) => (packed::Iter::default(), Some(table.rows())),
+        };
+        pairs(small, large.into_iter().flatten())
     }
 
     /// Field `index`, which is below [`Hash::len`], in the order of [`Hash::iter`]. Cost: O(1) in the large form.
@@ -174,10 +155,7 @@ impl Hash {
                 let spot = packed.spot(2 * index).expect("an index below len");
                 (packed.get(spot), packed.get(packed.after(spot)))
             }
-            Form::Large(large) => {
-                let pair = &large.pairs.entries()[index];
-                (pair.field(), pair.value())
-            }
+            Form::Large(table) => split(table.row(index)),
         }
     }
 
@@ -196,29 +174,28 @@ impl Hash {
     /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
     /// gives everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &[u8])>) {
-        match &self.form {
-            Form::Small(packed) => (0, pairs(packed.iter(), &[])),
-            Form::Large(large) => {
-                let (cursor, entries) = large.pairs.scan(cursor, count);
-                (cursor, pairs(packed::Iter::default(), entries))
+        let (cursor, small, large) = match &self.form {
+            Form::Small(packed) => (0, packed.iter(), None),
+            Form::Large(table) => {
+                let (cursor, rows) = table.scan(cursor, count);
+                (cursor, packed::Iter::default(), Some(rows))
             }
-        }
+        };
+        (cursor, pairs(small, large.into_iter().flatten()))
     }
 
     /// Makes ready for `count` fields to be set, the longest of their texts `len_max` bytes long: goes over to the
     /// large form now if they would not fit the small one, even if not all of them turn out to be new (as in Redis).
     pub fn prepare(&mut self, count: usize, len_max: usize, limits: HashLimits) {
-        if count > limits.entries_max {
-            self.enlarge(count);
-        } else if len_max > limits.value_len_max {
-            self.enlarge(0);
+        if count > limits.entries_max || len_max > limits.value_len_max {
+            self.enlarge();
         }
     }
 
     /// Sets `field` to `value`; `true` if it is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: HashLimits) -> bool {
         if field.len().max(value.len()) > limits.value_len_max {
-            self.enlarge(0);
+            self.enlarge();
         }
         match &mut self.form {
             Form::Small(packed) => {
@@ -229,17 +206,17 @@ impl Hash {
                 packed.push(field);
                 packed.push(value);
                 if self.len() > limits.entries_max {
-                    self.enlarge(0);
+                    self.enlarge();
                 }
                 true
             }
-            Form::Large(large) => {
-                let found = large.pairs.find(field);
-                match found {
-                    Some(index) => large.set_value(index, value),
-                    None => large.push(Pair::new(field, value)),
+            Form::Large(table) => {
+                let added = with_len(field, |len| table.push(field, &[len, field, value]));
+                if let Err(index) = added {
+                    let kept_len = table.row(index).len() - split(table.row(index)).1.len();
+                    table.replace_tail(index, kept_len, &[value]);
                 }
-                found.is_none()
+                added.is_ok()
             }
         }
     }
@@ -254,25 +231,7 @@ impl Hash {
                 }
                 found.is_some()
             }
-            Form::Large(large) => {
-                let found = large.pairs.find(field);
-                if let Some(index) = found {
-                    large.remove(index);
-                }
-                found.is_some()
-            }
-        }
-    }
-
-    /// Drops about `budget` fields of a hash that nobody needs any more; says whether some are left.
-    pub fn free_some(&mut self, budget: usize) -> bool {
-        match &mut self.form {
-            Form::Small(_) => false,
-            Form::Large(large) => {
-                let len = large.pairs.len();
-                (len.saturating_sub(budget)..len).rev().for_each(|index| large.remove(index));
-                !large.pairs.is_empty()
-            }
+            Form::Large(table) => table.remove(field),
         }
     }
 
@@ -285,13 +244,15 @@ impl Hash {
         batches.finish();
     }
 
-    /// Goes over to the large form, with room for `extra` fields more.
-    fn enlarge(&mut self, extra: usize) {
+    /// Goes over to the large form.
+    fn enlarge(&mut self) {
         if let Form::Small(_) = self.form {
-            let pairs = DenseTable::with_capacity(self.len() + extra);
-            let mut large = Large { pairs, pair_bytes: 0 };
-            self.iter().for_each(|(field, value)| large.push(Pair::new(field, value)));
-            self.form = Form::Large(large);
+            let mut table = PagedTable::default();
+            for (field, value) in self.iter() {
+                let added = with_len(field, |len| table.push(field, &[len, field, value]));
+                debug_assert!(added.is_ok(), "a hash has each field once");
+            }
+            self.form = Form::Large(table);
         }
     }
 }
@@ -299,10 +260,10 @@ impl Hash {
 /// The pairs of either form; the other one is empty.
 fn pairs<'a>(
     mut small: packed::Iter<'a>,
-    large: &'a [Pair],
+    large: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
-    small.chain(large.iter().map(|pair| (pair.field(), pair.value())))
+    small.chain(large.map(split))
 }
 
 /// Where `field` begins.

@@ -4,11 +4,17 @@ pub mod geohash;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
+pub mod set;
 pub mod sorted_set;
 pub mod string;
 
+pub mod chunks;
 pub mod dense_table;
+pub mod hash_index;
+pub mod intset;
 pub mod packed;
+pub mod paged_table;
+pub mod pages;
 pub mod ranked;
 pub mod rdb;
 pub mod rebuild;

@@ -8,6 +8,7 @@
 
 mod hash;
 mod list;
+mod set;
 mod sorted_set;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
     match value {
         ValueRef::String(_) => ValueType::String,
         ValueRef::List(_) => ValueType::ListQuicklist2,
+        ValueRef::Set(set) => set::value_type(set),
         ValueRef::SortedSet(set) => sorted_set::value_type(set),
         ValueRef::Hash(hash) => hash::value_type(hash),
     }
@@ -74,6 +76,7 @@ pub fn save(value: ValueRef<'_>, writer: &mut Writer<'_>) {
     match value {
         ValueRef::String(string) => string.with_bytes(|bytes| writer.string(bytes)),
         ValueRef::List(list) => list::save(list, writer),
+        ValueRef::Set(set) => set::save(set, writer),
         ValueRef::SortedSet(set) => sorted_set::save(set, writer),
         ValueRef::Hash(hash) => hash::save(hash, writer),
     }
@@ -94,6 +97,9 @@ pub fn load(
         | ValueType::ListZiplist
         | ValueType::ListQuicklist
         | ValueType::ListQuicklist2 => list::load(value_type, reader, options),
+        ValueType::Set | ValueType::SetIntset | ValueType::SetListpack => {
+            set::load(value_type, reader, options)
+        }
         ValueType::Hash
         | ValueType::HashZipmap
         | ValueType::HashZiplist

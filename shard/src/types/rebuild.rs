@@ -21,6 +21,7 @@ pub fn commands(
             string.with_bytes(|bytes| emit([b"SET".as_slice(), key, bytes].into_iter().collect()));
         }
         ValueRef::List(list) => list.rebuild(key, emit),
+        ValueRef::Set(set) => set.rebuild(key, emit),
         ValueRef::SortedSet(set) => set.rebuild(key, emit),
         ValueRef::Hash(hash) => hash.rebuild(key, emit),
     }

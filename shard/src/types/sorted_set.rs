@@ -8,6 +8,7 @@
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
 
+use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
@@ -63,6 +64,10 @@ struct Scored {
 impl Keyed for Scored {
     fn key(&self) -> &[u8] {
         &self.member
+    }
+
+    fn heap_size(&self) -> usize {
+        block_size(self.member.len())
     }
 }
 
@@ -137,10 +142,7 @@ impl SortedSet {
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(large) => {
-                let members = large.members.entries().iter().map(|scored| scored.member.len());
-                large.members.heap_size() + large.order.heap_size() + members.sum::<usize>()
-            }
+            Form::Large(large) => large.members.heap_size() + large.order.heap_size(),
         }
     }
 
@@ -219,13 +221,13 @@ impl SortedSet {
     /// The small form gives everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], f64)>) {
         let (cursor, small, large) = match &self.form {
-            Form::Small(_) => (0, Some(self.iter()), [].as_slice()),
+            Form::Small(_) => (0, Some(self.iter()), None),
             Form::Large(large) => {
                 let (cursor, entries) = large.members.scan(cursor, count);
-                (cursor, None, entries)
+                (cursor, None, Some(entries))
             }
         };
-        let large = large.iter().map(|scored| (&*scored.member, scored.score));
+        let large = large.into_iter().flatten().map(|scored| (&*scored.member, scored.score));
         (cursor, small.into_iter().flatten().chain(large))
     }
 

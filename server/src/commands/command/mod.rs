@@ -8,7 +8,7 @@ mod list;
 
 use super::{ServerCommand, ServerRun};
 use crate::connection::Connection;
-use crate::registry::Registered;
+use crate::registry::{Kind, Registered};
 use protocol::command::{CommandSpec, Flags, KeyFlags, KeySpec, key_spec};
 use protocol::request::{Argv, ArgvBuf};
 use shard::CommandError;
@@ -95,6 +95,11 @@ fn get_keys(
         key_spec::key_indices(std::slice::from_ref(spec), request, |index| {
             keys.push((index, flags_of(row.spec, spec, request)));
         });
+    }
+    if let Kind::Shard(command) = row.kind
+        && let Some(index) = command.extra_key(request)
+    {
+        keys.push((index, KeyFlags::of(&[KeyFlags::OW, KeyFlags::UPDATE])));
     }
     if keys.is_empty() && !row.is(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text("ERR Invalid arguments specified for command"));

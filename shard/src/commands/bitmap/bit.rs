@@ -4,7 +4,7 @@
 
 use super::{len_max, parse_offset};
 use crate::args::Args;
-use crate::commands::bytes::{self, Edited};
+use crate::commands::bytes;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
@@ -67,7 +67,8 @@ fn setbit(
     };
     let index = (offset / 8) as usize;
     let shift = 7 - offset % 8;
-    let (old, has_grown) = bytes::edit(ctx, key, |Edited { bytes, .. }| {
+    let (old, has_grown) = bytes::edit(ctx, key, |string| {
+        let bytes = string.bytes();
         let has_grown = bytes.len() <= index;
         if has_grown {
             bytes.resize(index + 1, 0);

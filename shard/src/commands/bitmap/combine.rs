@@ -143,7 +143,7 @@ fn bitop_piece(
     if key_index == TARGET {
         return Ok(Piece::Missing); // whatever it holds is replaced
     }
-    bytes::piece(ctx, key_index, args.argv())
+    Ok(bytes::piece(ctx, key_index, args.argv()))
 }
 
 fn bitop_plan(

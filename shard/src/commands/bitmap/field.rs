@@ -5,7 +5,7 @@
 use super::integer::{Field, Overflow};
 use super::{OFFSET, check_offset, len_max, parse_offset};
 use crate::args::Args;
-use crate::commands::bytes::{self, Edited};
+use crate::commands::bytes;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
@@ -180,7 +180,8 @@ fn bitfield(
         written.unwrap_or_else(|| get_all(&operations, b"", reply));
         return Ok(Written::unchanged());
     };
-    let (has_grown, is_written) = bytes::edit(ctx, key, |Edited { bytes, .. }| {
+    let (has_grown, is_written) = bytes::edit(ctx, key, |string| {
+        let bytes = string.bytes();
         let has_grown = bytes.len() < len;
         if has_grown {
             bytes.resize(len, 0);

@@ -68,9 +68,11 @@ impl Field {
         Some(fitting as i64) // 64 bits, or 63 without a sign
     }
 
-    /// The argument of SET as an integer: an unsigned field takes a negative one for a very large one, as Redis does.
+    /// The argument of SET as an integer. An unsigned field takes a negative one for a very large one, as in Redis; a
+    /// signed one too, where Redis's distance to the greatest integer of the type does not fit 64 bits.
     pub(super) fn given(&self, value: i64) -> i128 {
-        if self.is_signed { i128::from(value) } else { i128::from(value as u64) }
+        let is_distant = self.width < 64 && value < i64::MIN + (1 << (self.width - 1));
+        if self.is_signed && !is_distant { i128::from(value) } else { i128::from(value as u64) }
     }
 
     fn first_byte(&self) -> usize {
@@ -146,6 +148,9 @@ mod tests {
             assert_eq!(field.fit(value, overflow), fitting, "{field:?} {value} {overflow:?}");
         }
         assert_eq!(unsigned(8).fit(unsigned(8).given(-1), Saturate), Some(255));
+        let given = |value| signed(8).fit(signed(8).given(value), Saturate);
+        assert_eq!([given(i64::MIN + 127), given(i64::MIN + 128)], [Some(127), Some(-128)]);
+        assert_eq!(signed(64).given(i64::MIN), i128::from(i64::MIN));
     }
 
     #[test]

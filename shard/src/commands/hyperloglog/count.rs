@@ -5,7 +5,7 @@
 
 use crate::args::Args;
 use crate::call::Now;
-use crate::commands::bytes::{self, Edited};
+use crate::commands::bytes;
 use crate::commands::check::check;
 use crate::commands::{Command, KeyWrite, Piece, Run};
 use crate::context::{ReadContext, WriteContext};
@@ -72,12 +72,15 @@ fn pfadd(
     let key = args.key()?;
     let sparse_len_max = ctx.options.hll_sparse_max_bytes;
     let mut is_changed = false;
-    let added = bytes::edit(ctx, key, |Edited { bytes, is_new }| {
-        if is_new {
-            *bytes = hll::empty();
-            is_changed = true;
+    let added = bytes::edit(ctx, key, |string| {
+        is_changed = string.is_new;
+        if !is_changed {
+            string.look(hll::form)?;
         }
-        hll::form(bytes)?;
+        let bytes = string.bytes();
+        if is_changed {
+            *bytes = hll::empty();
+        }
         for element in args.rest() {
             is_changed |= hll::add(bytes, element, sparse_len_max)?;
         }
@@ -99,7 +102,7 @@ fn pfadd(
 
 /// Has the string under `key` replayed as it is now.
 fn journal_whole(ctx: &mut WriteContext<'_>, key: &[u8]) -> Result<(), CommandError> {
-    let bytes = bytes::edit(ctx, key, |Edited { bytes, .. }| bytes.clone())?;
+    let bytes = bytes::edit(ctx, key, |string| string.look(<[u8]>::to_vec))?;
     ctx.journal(&[b"SET", key, &bytes, b"KEEPTTL"]);
     Ok(())
 }
@@ -135,7 +138,7 @@ fn pfcount(
     if is_cached {
         return Ok(Written::unchanged());
     }
-    bytes::edit(ctx, key, |Edited { bytes, .. }| hll::cache_cardinality(bytes, count))?;
+    bytes::edit(ctx, key, |string| hll::cache_cardinality(string.bytes(), count))?;
     ctx.touched(key);
     Ok(Written::reported())
 }
@@ -145,9 +148,7 @@ fn pf_piece(
     key_index: usize,
     args: Args<'_>,
 ) -> Result<Piece, CommandError> {
-    let piece = bytes::piece(ctx, key_index, args.argv())?;
-    bytes::read_piece(&piece, hll::form)?.transpose()?;
-    Ok(piece)
+    Ok(bytes::piece(ctx, key_index, args.argv()))
 }
 
 fn pfcount_plan(
@@ -209,7 +210,9 @@ fn pfmerge(
     }
     let target = args.peek().expect("the arity guarantees it");
     let sparse_len_max = ctx.options.hll_sparse_max_bytes;
-    bytes::edit(ctx, target, |Edited { bytes, is_new }| {
+    bytes::edit(ctx, target, |string| {
+        let is_new = string.is_new;
+        let bytes = string.bytes();
         if is_new {
             *bytes = hll::empty();
         }

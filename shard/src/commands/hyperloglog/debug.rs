@@ -3,7 +3,7 @@
 //! Path: `shard::Shard::execute` -> here -> `types::hyperloglog`.
 
 use crate::args::Args;
-use crate::commands::bytes::{self, Edited};
+use crate::commands::bytes;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
@@ -56,8 +56,9 @@ fn pfdebug(
         return Err(CommandError::text("ERR The specified key does not exist"));
     }
     let is_word = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    let has_become_dense = bytes::edit(ctx, key, |Edited { bytes, .. }| {
-        let form = hll::form(bytes)?;
+    let has_become_dense = bytes::edit(ctx, key, |string| {
+        let form = string.look(hll::form)?;
+        let bytes = string.bytes();
         if is_word("GETREG") {
             let has_become_dense = hll::make_dense(bytes)?;
             reply.array(REGISTER_COUNT);

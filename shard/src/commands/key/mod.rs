@@ -7,3 +7,4 @@ pub mod expire;
 pub mod object;
 pub mod rename;
 pub mod scan;
+pub mod sort;

@@ -153,10 +153,13 @@ impl<'a> ScanOptions<'a> {
         Ok(options)
     }
 
-    fn wants(&self, key: &[u8], entry: &EntryRef<'_>) -> bool {
-        let kind = entry.value.kind().name().as_bytes();
+    fn wants_key(&self, key: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, key, false))
-            && self.kind.is_none_or(|wanted| wanted.eq_ignore_ascii_case(kind))
+    }
+
+    fn wants_kind(&self, entry: &EntryRef<'_>) -> bool {
+        let kind = entry.value.kind().name().as_bytes();
+        self.kind.is_none_or(|wanted| wanted.eq_ignore_ascii_case(kind))
     }
 }
 
@@ -170,7 +173,12 @@ fn scan(
     let options = ScanOptions::parse(args)?;
     let mut keys: Vec<&[u8]> = Vec::new();
     let next_cursor = ctx.db.scan(cursor, options.count, |key, entry| {
-        if options.wants(key, &entry) && ctx.live(ctx.db_index, key, Some(entry)).is_some() {
+        if !options.wants_key(key) {
+            return;
+        }
+        // One that has expired is removed, whatever its type.
+        let live = ctx.live(ctx.db_index, key, Some(entry));
+        if live.is_some_and(|entry| options.wants_kind(&entry)) {
             keys.push(key);
         }
     });
@@ -258,6 +266,29 @@ mod tests {
     use super::*;
     use crate::testing::check;
     use protocol::request::ArgvBuf;
+
+    #[test]
+    fn expired_keys_go_whatever_their_type() {
+        check(
+            r#"
+            > SET a1 x PX 10
+            OK
+            > SET b1 x PX 10
+            OK
+            ~ events
+            set a1
+            expire a1
+            set b1
+            expire b1
+            ~ advance 20ms
+            > SCAN 0 TYPE hash MATCH a* COUNT 100
+            1) "0"
+            2) (empty array)
+            ~ events
+            expired a1
+        "#,
+        );
+    }
 
     #[test]
     fn options_come_in_any_order_and_the_last_wins() {

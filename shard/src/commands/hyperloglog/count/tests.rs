@@ -140,6 +140,10 @@ fn what_is_no_hyperloglog_is_refused() {
         (error) WRONGTYPE Key is not a valid HyperLogLog string value.
         > EXISTS t
         (integer) 0
+        > OBJECT ENCODING s
+        "embstr"
+        > OBJECT ENCODING n
+        "int"
     "#,
     );
 }
@@ -224,4 +228,18 @@ fn pieces_of_several_shards_give_the_same_replies() {
     let target = Piece::Entry(Box::new(bytes::raw(string(&[b"w"])).with_expiry(Some(5))));
     let (writes, _) = run(pfmerge_plan, vec![target, piece(&[b"x"]), Piece::Missing]);
     assert_eq!(writes[0].entry.as_ref().unwrap().expire_at_ms(), Some(5));
+}
+
+#[test]
+fn of_several_mistakes_the_one_of_the_first_key_counts() {
+    let argv: ArgvBuf = ["PFMERGE", "t", "a"].map(str::as_bytes).into_iter().collect();
+    let run = |pieces| {
+        let mut out = Vec::new();
+        let mut reply = Writer::new(&mut out, Resp::V2);
+        let args = Args::new(argv.as_argv());
+        pfmerge_plan(&options(), Now::default(), 0, args, pieces, &mut reply).unwrap_err()
+    };
+    let foreign = || Piece::Entry(Box::new(bytes::raw(b"text".to_vec())));
+    assert_eq!(run(vec![Piece::Present, foreign()]), CommandError::WrongType);
+    assert_eq!(run(vec![foreign(), Piece::Present]), NotValid::Foreign.into());
 }

@@ -1,0 +1,549 @@
+//! Sets: integers in order or packed while small, a table beyond the thresholds.
+//!
+//! Path: `commands::set` -> here -> `types::{intset, packed, paged_table}`.
+//! Forms: sorted integers (`intset`) while every member is one; a packed run in the order the members were added
+//! (`listpack`); a table (`hashtable`). Each may turn into a later one, never back.
+//! Source: thresholds, names and when a form changes as in Redis 7.2 (`set-max-intset-entries`,
+//! `set-max-listpack-entries`, `set-max-listpack-value`).
+
+use crate::options::Options;
+use crate::types::intset::IntSet;
+use crate::types::packed::{Packed, Spot};
+use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::rebuild::Batches;
+use protocol::number;
+use protocol::request::ArgvBuf;
+
+/// How large the small forms may get.
+#[derive(Clone, Copy, Debug)]
+pub struct SetLimits {
+    /// Most members of integers in order (`set-max-intset-entries`).
+    pub integers_max: usize,
+    /// Most members of a packed run (`set-max-listpack-entries`).
+    pub entries_max: usize,
+    /// Longest member of a packed run in bytes (`set-max-listpack-value`).
+    pub value_len_max: usize,
+}
+
+/// Redis has no integer set with more members, whatever the parameter says.
+const INTEGERS_MAX: usize = 1 << 30;
+
+impl From<&Options> for SetLimits {
+    fn from(options: &Options) -> Self {
+        SetLimits {
+            integers_max: options.set_max_intset_entries.min(INTEGERS_MAX),
+            entries_max: options.set_max_listpack_entries,
+            value_len_max: options.set_max_listpack_value,
+        }
+    }
+}
+
+/// A set.
+#[derive(Clone, Debug)]
+pub struct Set {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Integers(IntSet),
+    Small(Packed),
+    Large(PagedTable<Whole>),
+}
+
+/// Rows that are nothing but their key.
+#[derive(Debug)]
+struct Whole;
+
+impl Layout for Whole {
+    fn key(row: &[u8]) -> &[u8] {
+        row
+    }
+}
+
+/// A member, as its set stores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member<'a> {
+    /// An integer of a set of integers; its bytes are its decimal digits.
+    Integer(i64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl Member<'_> {
+    /// Hands its bytes to `read`.
+    pub fn with_bytes<T>(self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Member::Integer(integer) => read(itoa::Buffer::new().format(integer).as_bytes()),
+            Member::Bytes(bytes) => read(bytes),
+        }
+    }
+
+    /// A copy of its bytes.
+    #[must_use]
+    pub fn to_vec(self) -> Vec<u8> {
+        self.with_bytes(<[u8]>::to_vec)
+    }
+
+    /// Its value, if it is an integer in its shortest form.
+    #[must_use]
+    pub fn integer(self) -> Option<i64> {
+        match self {
+            Member::Integer(integer) => Some(integer),
+            Member::Bytes(bytes) => number::parse_i64(bytes),
+        }
+    }
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Set { form: Form::Integers(IntSet::default()) }
+    }
+}
+
+impl Set {
+    /// An empty set in the packed form, for results that Redis collects there.
+    #[must_use]
+    pub fn packed() -> Self {
+        Set { form: Form::Small(Packed::default()) }
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Integers(integers) => integers.len(),
+            Form::Small(packed) => packed.len(),
+            Form::Large(table) => table.len(),
+        }
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name OBJECT ENCODING prints.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match &self.form {
+            Form::Integers(_) => "intset",
+            Form::Small(_) => "listpack",
+            Form::Large(_) => "hashtable",
+        }
+    }
+
+    /// The integers, while the set has that form.
+    #[must_use]
+    pub fn integers(&self) -> Option<&IntSet> {
+        match &self.form {
+            Form::Integers(integers) => Some(integers),
+            _ => None,
+        }
+    }
+
+    /// Bytes of heap this holds. Cost: O(1).
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        match &self.form {
+            Form::Integers(integers) => integers.heap_size(),
+            Form::Small(packed) => packed.heap_size(),
+            Form::Large(table) => table.heap_size(),
+        }
+    }
+
+    /// Drops about `budget` members, without regard to order; the set must not be used any more but to go on so. Says
+    /// whether some are left.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match &mut self.form {
+            Form::Large(table) => table.free_some(budget),
+            Form::Integers(_) | Form::Small(_) => {
+                *self = Set::default();
+                false
+            }
+        }
+    }
+
+    /// Whether `member` is in the set. Cost: O(log n) among integers, O(n) while packed, O(1) in the table.
+    #[must_use]
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.form {
+            Form::Integers(integers) => {
+                number::parse_i64(member).is_some_and(|integer| integers.contains(integer))
+            }
+            Form::Small(packed) => find(packed, member).is_some(),
+            Form::Large(table) => table.find(member).is_some(),
+        }
+    }
+
+    /// The same for a member of another set.
+    #[must_use]
+    pub fn has(&self, member: Member<'_>) -> bool {
+        match (&self.form, member) {
+            (Form::Integers(integers), Member::Integer(integer)) => integers.contains(integer),
+            _ => member.with_bytes(|bytes| self.contains(bytes)),
+        }
+    }
+
+    /// All members: ascending if they are integers, in the order they were added while packed.
+    pub fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        let (integers, small, large) = match &self.form {
+            Form::Integers(integers) => (Some(integers), None, None),
+            Form::Small(packed) => (None, Some(packed), None),
+            Form::Large(table) => (None, None, Some(table)),
+        };
+        members(
+            integers.into_iter().flat_map(IntSet::iter),
+            small.into_iter().flat_map(Packed::iter),
+            large.into_iter().flat_map(PagedTable::rows),
+        )
+    }
+
+    /// Member `index`, which is below [`Set::len`], in the order of [`Set::iter`]. Cost: O(1), O(n) while packed.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Member<'_> {
+        match &self.form {
+            Form::Integers(integers) => Member::Integer(integers.get(index)),
+            Form::Small(packed) => {
+                Member::Bytes(packed.get(packed.spot(index).expect("an index below len")))
+            }
+            Form::Large(table) => Member::Bytes(table.row(index)),
+        }
+    }
+
+    /// The members at `indices`, each below [`Set::len`]. Cost: O(1) for each, while packed O(n) for all.
+    #[must_use]
+    pub fn pick(&self, indices: &[usize]) -> Vec<Member<'_>> {
+        match &self.form {
+            Form::Small(_) => {
+                let all = self.iter().collect::<Vec<_>>();
+                indices.iter().map(|&index| all[index]).collect()
+            }
+            _ => indices.iter().map(|&index| self.at(index)).collect(),
+        }
+    }
+
+    /// About `count` members from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small forms give
+    /// everything at once, as in Redis.
+    pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = Member<'_>>) {
+        let (cursor, integers, small, large) = match &self.form {
+            Form::Integers(integers) => (0, Some(integers), None, None),
+            Form::Small(packed) => (0, None, Some(packed), None),
+            Form::Large(table) => {
+                let (cursor, rows) = table.scan(cursor, count);
+                (cursor, None, None, Some(rows))
+            }
+        };
+        let members = members(
+            integers.into_iter().flat_map(IntSet::iter),
+            small.into_iter().flat_map(Packed::iter),
+            large.into_iter().flatten(),
+        );
+        (cursor, members)
+    }
+
+    /// Makes ready for `count` members to be added, the first of them `first`: chooses the form of an empty set, and
+    /// goes over to the table now if so many would not fit, even if not all of them turn out to be new (as in Redis).
+    pub fn prepare(&mut self, first: &[u8], count: usize, limits: SetLimits) {
+        if self.is_empty() {
+            let is_integer = number::parse_i64(first).is_some() && count <= limits.integers_max;
+            *self = if is_integer { Set::default() } else { Set::packed() };
+        }
+        let is_full = match &self.form {
+            Form::Integers(_) => count > limits.integers_max,
+            Form::Small(_) => count > limits.entries_max,
+            Form::Large(_) => false,
+        };
+        if is_full {
+            self.enlarge();
+        }
+    }
+
+    /// Adds `member`; `false` if it was there.
+    pub fn insert(&mut self, member: &[u8], limits: SetLimits) -> bool {
+        match &mut self.form {
+            Form::Integers(integers) => {
+                if let Some(integer) = number::parse_i64(member) {
+                    let is_new = integers.insert(integer);
+                    if integers.len() > limits.integers_max {
+                        self.enlarge();
+                    }
+                    return is_new;
+                }
+                self.leave_integers(member.len(), limits);
+                self.insert(member, limits)
+            }
+            Form::Small(packed) => {
+                if find(packed, member).is_some() {
+                    return false;
+                }
+                if packed.len() < limits.entries_max && member.len() <= limits.value_len_max {
+                    packed.push(member);
+                    return true;
+                }
+                self.enlarge();
+                self.insert(member, limits)
+            }
+            Form::Large(table) => table.push(member, &[member]).is_ok(),
+        }
+    }
+
+    /// Removes `member`; `false` if it was not there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Integers(integers) => {
+                number::parse_i64(member).is_some_and(|integer| integers.remove(integer))
+            }
+            Form::Small(packed) => {
+                let found = find(packed, member);
+                if let Some(spot) = found {
+                    packed.remove(spot, 1);
+                }
+                found.is_some()
+            }
+            Form::Large(table) => table.remove(member),
+        }
+    }
+
+    /// Removes the members at `indices`, which exist and ascend. Cost: O(1) for each in the table.
+    pub fn remove_all(&mut self, indices: &[usize]) {
+        match &mut self.form {
+            Form::Integers(integers) => integers.remove_all(indices),
+            Form::Small(packed) => {
+                let mut removed = indices.iter().copied().peekable();
+                let mut index = 0;
+                packed.retain(|_| {
+                    let is_kept = removed.next_if_eq(&index).is_none();
+                    index += 1;
+                    is_kept
+                });
+            }
+            Form::Large(table) => indices.iter().rev().for_each(|&index| table.swap_remove(index)),
+        }
+    }
+
+    /// Goes back from the table to the packed form, if it fits.
+    pub fn repack(&mut self, limits: SetLimits) {
+        if let Form::Large(_) = self.form {
+            let mut packed = Set::packed();
+            for member in self.iter() {
+                member.with_bytes(|bytes| packed.insert(bytes, limits));
+            }
+            *self = packed;
+        }
+    }
+
+    /// Goes over to integers if all members are and there are not too many, which is how Redis ends some results.
+    pub fn narrow(&mut self, limits: SetLimits) {
+        if self.integers().is_some() || self.len() > limits.integers_max {
+            return;
+        }
+        let mut integers = IntSet::default();
+        for member in self.iter() {
+            match member.integer() {
+                Some(integer) => integers.insert(integer),
+                None => return,
+            };
+        }
+        self.form = Form::Integers(integers);
+    }
+
+    /// Hands out commands that make this set under `key`.
+    pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
+        let mut batches = Batches::new(&[b"SADD", key], emit);
+        self.iter().for_each(|member| member.with_bytes(|bytes| batches.push(&[bytes])));
+        batches.finish();
+    }
+
+    /// Leaves the form of integers, for a member that is none and has `len` bytes.
+    fn leave_integers(&mut self, len: usize, limits: SetLimits) {
+        let Form::Integers(integers) = &self.form else { return };
+        let ends = [0, integers.len().saturating_sub(1)];
+        let ends = ends.iter().filter(|_| !integers.is_empty()).map(|&end| integers.get(end));
+        let digits_len = ends.map(|integer| itoa::Buffer::new().format(integer).len()).max();
+        let len_max = len.max(digits_len.unwrap_or(0));
+        if integers.len() < limits.entries_max && len_max <= limits.value_len_max {
+            let mut packed = Packed::default();
+            self.iter().for_each(|member| member.with_bytes(|bytes| packed.push(bytes)));
+            self.form = Form::Small(packed);
+        } else {
+            self.enlarge();
+        }
+    }
+
+    /// Goes over to the table.
+    fn enlarge(&mut self) {
+        let mut table = PagedTable::default();
+        for member in self.iter() {
+            let is_new = member.with_bytes(|bytes| table.push(bytes, &[bytes]).is_ok());
+            debug_assert!(is_new, "a set has each member once");
+        }
+        self.form = Form::Large(table);
+    }
+}
+
+/// The members of one form; the others are empty.
+fn members<'a>(
+    integers: impl Iterator<Item = i64>,
+    small: impl Iterator<Item = &'a [u8]>,
+    large: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Member<'a>> {
+    integers.map(Member::Integer).chain(small.chain(large).map(Member::Bytes))
+}
+
+/// Where `member` begins.
+fn find(packed: &Packed, member: &[u8]) -> Option<Spot> {
+    packed.spots().find(|(_, text)| *text == member).map(|(spot, _)| spot)
+}
+
+/// The same members, in whatever order and form.
+impl PartialEq for Set {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|member| other.has(member))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use std::collections::BTreeSet;
+
+    const LIMITS: SetLimits = SetLimits { integers_max: 6, entries_max: 4, value_len_max: 4 };
+
+    fn set(members: &[&str]) -> Set {
+        let mut set = Set::default();
+        members.iter().for_each(|member| {
+            set.insert(member.as_bytes(), LIMITS);
+        });
+        set
+    }
+
+    #[test]
+    fn it_changes_its_form_at_the_thresholds() {
+        for (members, encoding) in [
+            (&["1", "2", "3", "4", "5", "6"][..], "intset"),
+            (&["1", "2", "3", "4", "5", "6", "7"], "hashtable"),
+            (&["1", "2", "3", "a"], "listpack"),
+            (&["1", "2", "3", "4", "a"], "hashtable"),
+            (&["12345", "a"], "hashtable"),
+            (&["-1234", "a"], "hashtable"),
+            (&["-123", "a"], "listpack"),
+            (&["a", "abcde"], "hashtable"),
+            (&["abcde"], "hashtable"),
+            (&["a", "b", "c", "d"], "listpack"),
+            (&["a", "b", "c", "d", "e"], "hashtable"),
+            (&["01"], "listpack"),
+        ] {
+            assert_eq!(set(members).encoding(), encoding, "{members:?}");
+            assert_eq!(set(members).len(), members.len());
+        }
+    }
+
+    #[test]
+    fn the_number_of_members_that_come_chooses_the_form() {
+        let prepared = |first: &str, count| {
+            let mut set = Set::default();
+            set.prepare(first.as_bytes(), count, LIMITS);
+            set.encoding()
+        };
+        assert_eq!(prepared("1", 6), "intset");
+        assert_eq!(prepared("1", 7), "hashtable");
+        assert_eq!(prepared("a", 4), "listpack");
+        assert_eq!(prepared("a", 5), "hashtable");
+        let mut packed = set(&["a"]);
+        packed.prepare(b"a", 5, LIMITS);
+        assert_eq!(packed.encoding(), "hashtable");
+        let few_integers = SetLimits { integers_max: 2, ..LIMITS };
+        let mut set = Set::default();
+        set.prepare(b"1", 3, few_integers);
+        assert_eq!(set.encoding(), "listpack");
+    }
+
+    #[test]
+    fn a_result_may_turn_into_integers() {
+        let mut all = Set::packed();
+        ["3", "1", "2"].iter().for_each(|member| assert!(all.insert(member.as_bytes(), LIMITS)));
+        all.narrow(LIMITS);
+        assert_eq!(all.encoding(), "intset");
+        assert_eq!(all.iter().map(Member::to_vec).collect::<Vec<_>>(), [b"1", b"2", b"3"]);
+        let mut some = set(&["1", "a"]);
+        some.narrow(LIMITS);
+        assert_eq!(some.encoding(), "listpack");
+    }
+
+    #[test]
+    fn it_is_rebuilt_in_batches() {
+        let mut set = Set::default();
+        (0..150).for_each(|number| {
+            set.insert(format!("m{number}").as_bytes(), LIMITS);
+        });
+        let mut copy = Set::default();
+        let mut lens = Vec::new();
+        set.rebuild(b"key", &mut |command| {
+            lens.push(command.as_argv().len());
+            command.as_argv().iter().skip(2).for_each(|member| {
+                copy.insert(member, LIMITS);
+            });
+        });
+        assert_eq!(lens, [2 + 64, 2 + 64, 2 + 22]);
+        assert_eq!(copy, set);
+    }
+
+    #[test]
+    fn it_does_what_an_ordered_set_of_strings_does() {
+        let seed = 0x5e_75e7;
+        println!("seed {seed:#x}");
+        let mut rng = Rng::new(seed);
+        for round in 0..60 {
+            let limits = SetLimits {
+                integers_max: rng.below(40),
+                entries_max: rng.below(40),
+                value_len_max: 3,
+            };
+            let mut set = Set::default();
+            let mut model = BTreeSet::new();
+            for step in 0..400 {
+                let number = rng.below(60);
+                let is_text = round % 3 > 0 && number % 4 == 0;
+                let member = if is_text { format!("m{number}") } else { number.to_string() };
+                let member = member.into_bytes();
+                match rng.below(8) {
+                    0..4 => {
+                        let is_new = set.insert(&member, limits);
+                        assert_eq!(is_new, model.insert(member), "round {round} step {step}");
+                    }
+                    4..7 => assert_eq!(set.remove(&member), model.remove(&member), "step {step}"),
+                    _ => {
+                        let indices = (0..set.len()).filter(|_| rng.below(5) == 0);
+                        let indices = indices.collect::<Vec<_>>();
+                        for member in set.pick(&indices) {
+                            assert!(model.remove(&member.to_vec()), "step {step}");
+                        }
+                        set.remove_all(&indices);
+                    }
+                }
+                assert_eq!(set.contains(b"8"), model.contains(b"8".as_slice()));
+                assert_eq!(set.len(), model.len(), "round {round} step {step}");
+            }
+            let listed = set.iter().map(Member::to_vec).collect::<Vec<_>>();
+            let at = (0..set.len()).map(|index| set.at(index).to_vec());
+            assert_eq!(at.collect::<Vec<_>>(), listed);
+            let mut scanned = Vec::new();
+            let mut cursor = 0;
+            loop {
+                let (next, members) = set.scan(cursor, 7);
+                scanned.extend(members.map(Member::to_vec));
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+            for mut members in [listed, scanned] {
+                members.sort();
+                assert!(members.iter().eq(&model), "round {round}");
+            }
+        }
+    }
+}
