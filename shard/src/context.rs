@@ -398,9 +398,8 @@ impl<'a> WriteContext<'a> {
         let (now, is_replaying) = (self.now, self.is_replaying);
         let is_touching = !self.client.is_no_touch;
         let table = self.keyspace.database_mut(self.db_index).table_mut();
-        let place = table.locate(hash, key)?;
-        let entry = table.get(place);
-        let access = entry.access();
+        let entry = table.find(hash, key)?;
+        let (place, access) = (entry.place(), entry.access());
         if entry.is_expired(now) && !is_replaying {
             table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);

@@ -73,7 +73,7 @@ pub(crate) struct Place {
 pub(crate) struct Candidate<'a>(Option<&'a [u8]>);
 
 /// A key's hash, computed once per command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyHash(u64);
 
 impl KeyHash {
@@ -202,8 +202,21 @@ impl Table {
         segment.entry(slot, Place { segment: index, slot })
     }
 
-    /// Loads some bytes of what a lookup of `hash` is going to read: most often the right entry, but nobody has
-    /// compared the key. Gives a number that means nothing, so that the loads are not left out.
+    /// Loads the part of the index that a lookup of `hash` is going to read. First step of three: see
+    /// `Database::warm`. The number means nothing; it is there so that the loads are not left out.
+    #[inline]
+    pub(crate) fn touch_index(&self, hash: KeyHash) -> u64 {
+        self.segment(self.segment_of(hash)).touch_index(hash).into()
+    }
+
+    /// Where a lookup of `hash` is going to look: most often the right entry, but nobody has compared the key. Second
+    /// step.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: KeyHash) -> Candidate<'_> {
+        Candidate(self.segment(self.segment_of(hash)).first_candidate(hash))
+    }
+
+    /// Loads some bytes of what has been found there. Third step.
     #[inline]
     pub(crate) fn touch(&self, candidate: Candidate<'_>) -> u64 {
         // A short record begins in one cache line and may end in the next.
@@ -212,12 +225,6 @@ impl Table {
         let next = record.get(NEXT_LINE).or(record.last());
         u64::from(record.first().copied().unwrap_or_default())
             + u64::from(next.copied().unwrap_or_default())
-    }
-
-    /// Where a lookup of `hash` is going to look; for [`Table::touch`].
-    #[inline]
-    pub(crate) fn candidate(&self, hash: KeyHash) -> Candidate<'_> {
-        Candidate(self.segment(self.segment_of(hash)).first_candidate(hash))
     }
 
     /// The entry at `place`.
@@ -320,6 +327,16 @@ impl Table {
         string: StrRef<'_>,
         expire_at_ms: Option<i64>,
     ) {
+        let segment = self.segment_mut(place.segment);
+        if let Some(old_expiry) = segment.overwrite_string(place.slot, string, expire_at_ms) {
+            self.change_count += 1;
+            self.segment_mut(place.segment).version = self.change_count;
+            if old_expiry != expire_at_ms {
+                self.uncount_expiry(old_expiry);
+                self.count_expiry(expire_at_ms);
+            }
+            return;
+        }
         let entry = self.get(place);
         let access = entry.access();
         let is_large = |string| matches!(string, StrRef::Raw(text) if text.len() > LARGE_LEN_MIN);

@@ -138,6 +138,12 @@ impl Index {
         None
     }
 
+    /// Loads what a lookup of `hash` reads first; the number means nothing.
+    #[inline]
+    pub(super) fn touch(&self, hash: KeyHash) -> u8 {
+        self.groups.get(self.home(hash)).map_or(0, |group| group.tags[0])
+    }
+
     /// The offset that a lookup of `hash` compares first: most often the right one.
     #[inline]
     pub(super) fn first_candidate(&self, hash: KeyHash) -> Option<u16> {

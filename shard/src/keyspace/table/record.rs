@@ -272,6 +272,22 @@ fn read_access(bytes: &[u8]) -> Access {
     Access::from_bits(u32::from_le_bytes(fixed(bytes)) >> 8)
 }
 
+/// Puts a string and an expiry in place of those of the record at the front of `bytes`, if they take the same fields;
+/// gives the expiry that was there.
+#[inline]
+pub(super) fn overwrite_string(
+    bytes: &mut [u8],
+    string: StrRef<'_>,
+    expire_at_ms: Option<i64>,
+) -> Option<Option<i64>> {
+    if !is_short_string(usize::from(bytes[4]), string) {
+        return None;
+    }
+    let (old_expiry, access) = (read_expiry(bytes), read_access(bytes));
+    let value = RecordValue::Inside(string);
+    Record::overwrite(bytes, value, expire_at_ms, access).then_some(old_expiry)
+}
+
 /// Changes the access clock of the record at the front of `bytes`.
 #[inline]
 pub(super) fn write_access(bytes: &mut [u8], access: Access) {

@@ -129,6 +129,12 @@ impl Segment {
         })
     }
 
+    /// Loads what a lookup of `hash` reads first; the number means nothing.
+    #[inline]
+    pub(super) fn touch_index(&self, hash: KeyHash) -> u8 {
+        self.index.touch(hash)
+    }
+
     /// The record that a lookup of `hash` compares first.
     #[inline]
     pub(super) fn first_candidate(&self, hash: KeyHash) -> Option<&[u8]> {
@@ -250,6 +256,25 @@ impl Segment {
                 self.rewrite(slot, value, expire_at_ms, access, work)
             }
         }
+    }
+
+    /// Puts a string and an expiry into `slot` if they take the same room as what is there: bytes do not change then.
+    /// Gives the expiry that was there.
+    #[inline]
+    pub(super) fn overwrite_string(
+        &mut self,
+        slot: usize,
+        string: StrRef<'_>,
+        expire_at_ms: Option<i64>,
+    ) -> Option<Option<i64>> {
+        let offset = self.offset(slot);
+        let bytes = self.arena.bytes_mut(offset);
+        let old_expiry = record::overwrite_string(bytes, string, expire_at_ms)?;
+        if old_expiry != expire_at_ms {
+            self.forget_expiry(old_expiry);
+            self.note_expiry(expire_at_ms);
+        }
+        Some(old_expiry)
     }
 
     /// Changes when the entry in `slot` expires.
