@@ -68,6 +68,11 @@ bench-hits: build ## Hit ratios of a cache under Zipf traces, against redis-serv
 feed: ## Run the market-data feed against a server (ARGS="--url redis://127.0.0.1:6379/0 --duration 10s")
 	cargo run --release --locked -q -p bench --bin feed -- $(ARGS)
 
+.PHONY: soak-atomic
+soak-atomic: ## Check recorded histories for strict serializability, 10 minutes per number of shards
+	cargo build --locked -p server --bin rialto
+	ATOMIC_SECONDS=$${ATOMIC_SECONDS:-600} cargo test --locked -p blackbox --test serializable -- --nocapture --test-threads 1
+
 .PHONY: feed-crash
 feed-crash: build ## Run the feed, kill -9 the server in the middle, restart it, check
 	cargo run --release --locked -q -p bench --bin feed -- --crash-test --server-bin target/release/rialto --shards 2 $(ARGS)

@@ -49,12 +49,42 @@ impl Core {
                 }
                 Answer::Reply(reply)
             }
+            Question::CheckKeys(call, key_indices) => {
+                let states = self.shard_mut().check_keys(now, &borrow(&call), &key_indices);
+                let parts = states.map(|states| states.into_iter().map(|s| (s, Vec::new())));
+                Answer::KeyParts(parts.map(Iterator::collect))
+            }
+            Question::ServeKeys(call, key_indices) => {
+                let mut shard = self.shard_mut();
+                let parts = shard.serve_keys(now, &borrow(&call), &key_indices);
+                self.track(&mut shard, &borrow(&call), KeysRead::At(&key_indices));
+                Answer::KeyParts(parts)
+            }
             Question::Wait(waiter, key_indices) => {
                 self.shard_mut().wait(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::Forget(waiter, key_indices) => {
                 self.shard_mut().forget_waiter(now, &waiter, &key_indices);
+                Answer::Done(true)
+            }
+            Question::All(questions) => {
+                self.shard_mut().begin_unit();
+                let answers = questions.into_iter().map(|question| self.answer(question)).collect();
+                self.shard_mut().end_unit(now);
+                Answer::All(answers)
+            }
+            Question::Lock { .. } | Question::Under { .. } => {
+                unreachable!("they are answered in turn, see `core::locking`")
+            }
+            Question::EndWatch(watched) => {
+                let mut shard = self.shard_mut();
+                let is_broken = watched.is_broken(now, &mut shard);
+                watched.end(&mut shard);
+                Answer::Done(is_broken)
+            }
+            Question::Watch(watched) => {
+                self.watch(&watched);
                 Answer::Done(true)
             }
             Question::Subscribe(changes) => {

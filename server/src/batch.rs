@@ -3,11 +3,13 @@
 //! Path: `connection` fills it, `mailbox` carries it there and back, `core` runs it, `connection` takes the replies.
 //! Its memory travels with it and is used again, so a command that hops allocates nothing.
 
+use crate::connection::Watched;
 use crate::registry::CommandId;
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
 use protocol::request::{Argv, Span};
 use shard::call::ClientFacts;
+use std::ops::Range;
 
 /// Memory a batch keeps for its next use, in bytes.
 const KEPT_SIZE_MAX: usize = 64 << 10;
@@ -28,12 +30,21 @@ pub struct Batch {
     args: Vec<u8>,
     spans: Vec<Span>,
     calls: Vec<BatchCall>,
+    /// Transactions among the calls, in their order.
+    units: Vec<Unit>,
     /// The replies, one behind the other.
     pub replies: Vec<u8>,
     /// Where each reply ends.
     pub reply_ends: Vec<u32>,
     /// Calls that took longer than `slowlog-log-slower-than`: index and microseconds.
     pub slow: Vec<(u32, u64)>,
+}
+
+/// Calls that run as one transaction, with one reply.
+#[derive(Debug)]
+struct Unit {
+    calls: Range<usize>,
+    watched: Option<Watched>,
 }
 
 /// One call of a batch.
@@ -61,6 +72,24 @@ impl Batch {
             self.args.extend_from_slice(arg);
             self.spans.push(Span { start, len: arg.len() as u32 });
         }
+    }
+
+    /// Adds all calls of `queue` as one transaction, which runs unless one of the watched keys has changed.
+    pub fn push_unit(&mut self, queue: &Batch, watched: Option<Watched>) {
+        let first = self.len();
+        for index in 0..queue.len() {
+            let (command, db, argv) = queue.call(index);
+            self.push(command, db, argv);
+        }
+        self.units.push(Unit { calls: first..self.len(), watched });
+    }
+
+    /// The transaction that begins with call `index`, with what it depends on.
+    #[must_use]
+    pub fn unit_at(&self, index: usize) -> Option<(Range<usize>, Option<&Watched>)> {
+        let place = self.units.binary_search_by_key(&index, |unit| unit.calls.start).ok()?;
+        let unit = &self.units[place];
+        Some((unit.calls.clone(), unit.watched.as_ref()))
     }
 
     /// How many calls there are.
@@ -99,6 +128,7 @@ impl Batch {
         self.args.clear();
         self.spans.clear();
         self.calls.clear();
+        self.units.clear();
         self.replies.clear();
         self.reply_ends.clear();
         self.slow.clear();

@@ -51,6 +51,10 @@ pub struct Client {
     pub query_len: AtomicU32,
     /// Bytes of memory the query buffer holds.
     pub query_capacity: AtomicU32,
+    /// Commands queued since MULTI; -1 without one.
+    pub queued_count: AtomicI32,
+    /// Their bytes.
+    pub queued_len: AtomicU32,
     /// Bytes of replies that wait to be sent.
     pub output_len: AtomicUsize,
     /// Id of the client that gets its invalidations; 0 for itself or none.
@@ -160,6 +164,8 @@ impl ClientFlags {
     pub const PAUSED: u32 = 1 << 11;
     /// CLIENT TRACKING … NOLOOP.
     pub const TRACKING_NOLOOP: u32 = 1 << 12;
+    /// Between MULTI and EXEC.
+    pub const MULTI: u32 = 1 << 13;
 }
 
 impl Client {

@@ -1,10 +1,10 @@
 //! The gates: the only place where a request is refused, in the order Redis refuses (processCommand): does it exist,
-//! arity, authentication, memory, disk, subscriber mode; then the router says where it runs.
+//! arity, authentication, memory, disk, subscriber mode; then it is queued (MULTI), or the router says where it runs.
 //!
 //! Path: `connection::run` -> here -> `router`.
 
 use crate::commands::{NowFn, ServerCommand, ServerRun};
-use crate::connection::Session;
+use crate::connection::{Session, is_never_queued};
 use crate::core::Core;
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
@@ -25,6 +25,12 @@ pub enum Step<'a> {
     Away(&'a Registered, usize),
     /// It concerns this connection alone and answers at once, if no reply before it is awaited.
     Now(&'a Registered, NowFn),
+    /// The same, even while replies before it are awaited.
+    Early(&'a Registered, NowFn),
+    /// It waits for EXEC.
+    Queue(&'a Registered),
+    /// It is EXEC: the queue runs.
+    Exec(&'a Registered),
     /// It runs once the replies before it are complete.
     Defer(&'a Registered),
 }
@@ -58,16 +64,22 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
     if !spec.flags.contains(Flags::NO_AUTH) && core.needs_login(session) {
         return refuse(core, command, b"NOAUTH Authentication required.".to_vec());
     }
-    if spec.flags.contains(Flags::DENYOOM) && !core.make_room() {
+    let flags = session.flags_of(command);
+    let is_in_multi = session.is_in_multi();
+    if is_in_multi && flags.contains(Flags::NO_MULTI) {
+        let text = b"ERR Command not allowed inside a transaction";
+        return refuse(core, command, text.to_vec());
+    }
+    if flags.contains(Flags::DENYOOM) && !core.make_room() {
         return refuse(core, command, OUT_OF_MEMORY.to_vec());
     }
-    if spec.flags.contains(Flags::WRITE)
+    if flags.contains(Flags::WRITE)
         && let Some(log) = core.shared.log.as_ref().filter(|log| log.is_failed())
     {
         let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
         return refuse(core, command, text.into_bytes());
     }
-    if spec.flags.contains(Flags::WRITE) && core.lacks_replicas() {
+    if flags.contains(Flags::WRITE) && core.lacks_replicas() {
         let text = b"NOREPLICAS Not enough good replicas to write.";
         return refuse(core, command, text.to_vec());
     }
@@ -79,8 +91,17 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         );
         return refuse(core, command, text.into_bytes());
     }
-    if core.is_paused(spec.flags) || core.shared.is_monitored() {
+    if core.is_paused(flags) {
         return Step::Defer(command);
+    }
+    if is_in_multi && !is_never_queued(command) {
+        return Step::Queue(command);
+    }
+    if core.shared.is_monitored() {
+        return Step::Defer(command);
+    }
+    if is_in_multi && spec.name == "exec" {
+        return Step::Exec(command);
     }
     match router::route(core, command, argv) {
         Route::Shard(shard) if shard == core.id => Step::Here(command),
@@ -90,6 +111,9 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         Route::Server => match command.kind {
             Kind::Server(ServerCommand { run: ServerRun::Now(run), .. }) => {
                 Step::Now(command, *run)
+            }
+            Kind::Server(ServerCommand { run: ServerRun::Early(run), .. }) => {
+                Step::Early(command, *run)
             }
             _ => Step::Defer(command),
         },

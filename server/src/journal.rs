@@ -84,6 +84,15 @@ impl Log {
     }
 }
 
+/// Where in history a frame stands.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameEpochs {
+    /// When its commands ran.
+    pub epoch: Epoch,
+    /// Nothing of an epoch before this one follows.
+    pub closable: Epoch,
+}
+
 /// The journal of one core.
 #[derive(Debug)]
 pub struct Journal {
@@ -125,7 +134,7 @@ impl Journal {
         &mut self,
         log: &Log,
         policy: AppendFsync,
-        epoch: Epoch,
+        epochs: FrameEpochs,
         entries: &[u8],
         reactor: &Reactor,
         counters: &CoreCounters,
@@ -133,11 +142,11 @@ impl Journal {
         self.take_synced(log, reactor, counters);
         if !self.unwritten.is_empty() || self.writer().failure().is_some() {
             self.unwritten.extend_from_slice(entries);
-            self.try_again(log, epoch);
+            self.try_again(log, epochs);
             return;
         }
-        let result = self.writer().close_before(epoch);
-        let result = result.and_then(|()| self.writer().append(epoch, entries));
+        let result = self.writer().close_before(epochs.closable);
+        let result = result.and_then(|()| self.writer().append(epochs.epoch, entries));
         if let Err(error) = result {
             self.unwritten.extend_from_slice(entries);
             self.fail(log, &error);
@@ -212,7 +221,7 @@ impl Journal {
     }
 
     /// Continues in a new segment, once a second, until the disk takes it.
-    fn try_again(&mut self, log: &Log, epoch: Epoch) {
+    fn try_again(&mut self, log: &Log, epochs: FrameEpochs) {
         let now_us = clock::unix_us();
         if now_us < self.retry_at_us || self.writer().is_syncing() {
             return;
@@ -233,8 +242,8 @@ impl Journal {
             }
         }
         let unwritten = std::mem::take(&mut self.unwritten);
-        let result = self.writer().close_before(epoch);
-        let result = result.and_then(|()| self.writer().append(epoch, &unwritten));
+        let result = self.writer().close_before(epochs.closable);
+        let result = result.and_then(|()| self.writer().append(epochs.epoch, &unwritten));
         match result {
             Ok(()) => {
                 log.is_dirty.store(true, Ordering::Release);

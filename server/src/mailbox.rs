@@ -166,16 +166,16 @@ impl Mailbox {
     }
 
     /// Publishes everything queued, and wakes the receivers that sleep. Returns whether something had to stay because
-    /// a ring was full; then nothing of later order went out either.
+    /// a ring was full: then nothing went out.
     pub fn flush(&self, switchboard: &Switchboard, reactor: &Reactor) -> bool {
         let mut outgoing = self.outgoing.borrow_mut();
         if outgoing.iter().all(|out| out.queue.is_empty()) {
             return false;
         }
-        // All or nothing, so that no message overtakes an earlier one on its way to another core; only a queue longer
-        // than a whole ring goes out in pieces.
+        // All or nothing, so that no message overtakes an earlier one on its way to another core, and what is asked of
+        // several cores has one stamp. One free slot is enough: it takes all that has no slot of its own.
         let has_room = |out: &Outgoing| match &out.ring {
-            Some(ring) => ring.slots() >= out.queue.len().min(RING_CAPACITY),
+            Some(ring) => out.queue.is_empty() || ring.slots() > 0,
             None => true,
         };
         if !outgoing.iter().all(has_room) {
@@ -185,7 +185,6 @@ impl Mailbox {
         line.flushing.store(STAMP_UNKNOWN, Ordering::SeqCst);
         let stamp = switchboard.stamp.fetch_add(1, Ordering::SeqCst);
         line.flushing.store(stamp, Ordering::SeqCst);
-        let mut is_rest = false;
         let queued = |(_, out): &(usize, &mut Outgoing)| !out.queue.is_empty();
         for (core, out) in outgoing.iter_mut().enumerate().filter(queued) {
             let Some(ring) = &mut out.ring else {
@@ -194,12 +193,16 @@ impl Mailbox {
                 self.incoming.borrow_mut().held.extend(own);
                 continue;
             };
-            let count = out.queue.len().min(RING_CAPACITY);
-            let messages = out.queue.drain(..count).map(|message| Stamped { stamp, message });
+            let slots = ring.slots();
+            if out.queue.len() > slots {
+                let rest = out.queue.split_off(slots - 1);
+                out.queue.push_back(Message::Many(rest.into()));
+            }
+            let count = out.queue.len();
+            let messages = out.queue.drain(..).map(|message| Stamped { stamp, message });
             switchboard.lines[core].unread_count.fetch_add(count, Ordering::SeqCst);
             let chunk = ring.write_chunk_uninit(count).expect("room was checked above");
             chunk.fill_from_iter(messages);
-            is_rest |= !out.queue.is_empty();
         }
         line.flushing.store(STAMP_NONE, Ordering::SeqCst);
         // Pairs with the fence in `prepare_to_sleep`: either we see the flag, or the receiver sees the messages.
@@ -214,7 +217,7 @@ impl Mailbox {
                 reactor.wake(line.wake_fd.load(Ordering::Acquire));
             }
         }
-        is_rest
+        false
     }
 
     /// Whether nothing is under way to a core: all that was sent before has been taken out there.

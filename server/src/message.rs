@@ -1,6 +1,7 @@
 //! Everything one core may say to another: a closed set, so that this page shows all that crosses cores.
 
 use crate::batch::Batch;
+use crate::connection::Watched;
 use crate::pubsub::{Delivery, Topic};
 use crate::runtime::reactor::SocketKey;
 use persistence::rdb::payload::Checksum;
@@ -10,6 +11,8 @@ use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
+use shard::locks::Claims;
+use shard::shard::serving::{KeyError, KeyPart};
 use shard::waiters::Waiter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,8 +21,10 @@ use std::sync::Arc;
 pub enum Message {
     /// Commands of one connection for this core's shard.
     Batch(Box<Batch>),
-    /// The same, answered.
+    /// Commands of one connection that have run, with their replies.
     BatchDone(Box<Batch>),
+    /// Several, for which the ring had too few slots.
+    Many(Vec<Message>),
     /// A connection that another core has accepted.
     Connection(Box<NewConnection>),
     /// A question; the answer goes back under `ticket`.
@@ -73,6 +78,9 @@ pub struct OwnedCall {
     pub client: ClientFacts,
 }
 
+/// Number of a transaction over several shards, unique in a server; its coordinator gives it.
+pub type TransactionId = u64;
+
 /// What a core asks another.
 #[derive(Debug)]
 pub enum Question {
@@ -86,10 +94,38 @@ pub enum Question {
     Apply(OwnedCall, Vec<KeyWrite>),
     /// Try to serve from one key (an index into argv).
     TryServe(OwnedCall, usize),
+    /// Look at these keys (indices into argv), of a command that all its keys serve.
+    CheckKeys(OwnedCall, Vec<usize>),
+    /// Serve from these keys, if all of them are right.
+    ServeKeys(OwnedCall, Vec<usize>),
     /// Let a client wait for these keys (indices into argv).
     Wait(Waiter, Vec<usize>),
     /// Forget a client that waits for these keys.
     Forget(Waiter, Vec<usize>),
+    /// All of these, at one moment.
+    All(Vec<Question>),
+    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment.
+    Lock {
+        /// The transaction.
+        id: TransactionId,
+        /// What it needs of this shard.
+        claims: Claims,
+        /// What it wants to know at once.
+        then: Option<Box<Question>>,
+    },
+    /// Something for a transaction that holds its lock.
+    Under {
+        /// The transaction.
+        id: TransactionId,
+        /// What to do.
+        then: Option<Box<Question>>,
+        /// Whether it gives back the lock then.
+        is_last: bool,
+    },
+    /// Watch these keys no longer, and say whether one of them has changed.
+    EndWatch(Watched),
+    /// Let a client watch these keys.
+    Watch(Watched),
     /// Change subscriptions of the asking core; see `pubsub`.
     Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
@@ -167,6 +203,10 @@ pub enum Answer {
     Replies(Vec<Vec<u8>>),
     /// The pieces asked for.
     Pieces(Result<Vec<Piece>, CommandError>),
+    /// How each key was found and what it has for the client, or the first that is not right.
+    KeyParts(Result<Vec<KeyPart>, KeyError>),
+    /// Those of [`Question::All`].
+    All(Vec<Answer>),
     /// Whether it was done, or there was such a thing.
     Done(bool),
     /// A number.
@@ -205,6 +245,10 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// A transaction ends without doing anything more.
+    Release(TransactionId),
+    /// A client watches these keys no longer.
+    Unwatch(Watched),
     /// Memory is full: that core is to evict keys.
     MemoryFull,
     /// Clients are no longer paused.

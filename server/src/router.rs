@@ -7,7 +7,7 @@ use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
 use shard::args::Args;
-use shard::commands::{Reach, Run};
+use shard::commands::{Command, Reach, Run};
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -31,28 +31,78 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         Kind::Server(server_command) => {
             return match server_command.run {
                 ServerRun::Publish(_) => Route::Owner(shard_of(core, argv.get(1))),
-                ServerRun::Now(_) | ServerRun::Later(_) => Route::Server,
+                ServerRun::Now(_) | ServerRun::Early(_) | ServerRun::Later(_) => Route::Server,
             };
         }
     };
     let is_alone = core.shared.shard_count() == 1;
     match shard_command.run {
         _ if shard_command.timeout().is_some() => Route::Several,
+        Run::AllOf { .. } if shard_command.waits_ms(Args::new(argv)).is_some() => Route::Several,
         _ if is_alone => Route::Shard(0),
         Run::Read(_) | Run::Write(_) => match only_key(command) {
             Some(index) => Route::Shard(shard_of(core, argv.get(index))),
             None => shard_of_all(core, command, argv),
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
-        Run::Steps(steps) if matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)) => {
-            Route::Several
-        }
+        Run::Steps(_) if reaches_anywhere(shard_command, argv) => Route::Several,
         Run::Split { .. }
         | Run::Gather { .. }
         | Run::GatherWrite { .. }
         | Run::Steps(_)
         | Run::FirstOf { .. }
+        | Run::AllOf { .. }
         | Run::Transfer(_) => shard_of_all(core, command, argv),
+    }
+}
+
+/// Whether the data may name keys of any shard, beyond those of the request.
+#[must_use]
+pub fn reaches_anywhere(command: &Command, argv: Argv<'_>) -> bool {
+    match command.run {
+        Run::Steps(steps) => matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)),
+        _ => false,
+    }
+}
+
+/// Where the keys of one or more commands lie, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// There is no key: any shard will do.
+    #[default]
+    Any,
+    /// On this shard.
+    Shard(usize),
+    /// On several shards, or a core's own business.
+    Several,
+}
+
+impl Home {
+    /// Where the keys of both lie.
+    #[must_use]
+    pub fn and(self, other: Home) -> Home {
+        match (self, other) {
+            (Home::Any, home) | (home, Home::Any) => home,
+            (Home::Shard(one), Home::Shard(two)) if one == two => self,
+            _ => Home::Several,
+        }
+    }
+}
+
+/// Where the keys of a request lie, whether it may wait or not.
+#[must_use]
+pub fn home(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
+    let Kind::Shard(shard_command) = command.kind else { return Home::Several };
+    if core.shared.shard_count() == 1 {
+        return Home::Shard(0);
+    }
+    match shard_command.run {
+        Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Home::Several,
+        Run::Steps(_) if reaches_anywhere(shard_command, argv) => Home::Several,
+        _ => {
+            let keys = keys(core, command, argv);
+            keys.iter().fold(Home::Any, |home, (_, shard)| home.and(Home::Shard(*shard)))
+        }
     }
 }
 

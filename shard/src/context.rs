@@ -349,7 +349,29 @@ impl<'a> WriteContext<'a> {
             return;
         }
         self.effects.touch(key, self.client.id);
+        self.effects.watches.touch(self.db_index, key);
         self.waiters.touch(self.db_index, key);
+    }
+
+    /// Counts a change of `key` and tells of its `event`, but leaves alone those who hold copies or wait: the groups of
+    /// a stream are no part of what clients read of it.
+    pub fn changed_aside(&mut self, key: &[u8], event: Event) {
+        self.count_change();
+        self.notify(key, event);
+    }
+
+    /// Counts a change that has no event of its own.
+    pub fn count_change(&mut self) {
+        if !self.is_replaying {
+            self.effects.change_count += 1;
+        }
+    }
+
+    /// Lets clients that wait for `key` look again, for a change that [`WriteContext::changed`] was not told of.
+    pub fn wake_waiters(&mut self, key: &[u8]) {
+        if !self.is_replaying {
+            self.waiters.touch(self.db_index, key);
+        }
     }
 
     /// Tells of one more event of a change that [`WriteContext::changed`] has been told of: SET with an expiry is one
@@ -375,16 +397,23 @@ impl<'a> WriteContext<'a> {
     /// Empties database `db` and returns how many keys it had. Cost: O(1), whatever the size; the memory is freed
     /// behind, see [`Shard::free_cycle`](crate::Shard::free_cycle).
     pub fn flush(&mut self, db: u16) -> usize {
+        self.effects.watches.emptied(self.keyspace, db);
         let key_count = self.keyspace.flush(db);
         if !self.is_replaying {
             self.effects.change_count += key_count as u64;
             self.effects.touch_all();
+            self.waiters.touch_all(db);
         }
         key_count
     }
 
     /// Exchanges two databases, so that clients connected to one see the other's keys: clients that wait there too.
     pub fn swap(&mut self, first: u16, second: u16) {
+        if first != second {
+            let watches = &mut self.effects.watches;
+            watches.replaced(self.keyspace, self.now, first, second);
+            watches.replaced(self.keyspace, self.now, second, first);
+        }
         self.keyspace.swap(first, second);
         if first != second && !self.is_replaying {
             self.effects.change_count += 1;
@@ -404,6 +433,7 @@ impl<'a> WriteContext<'a> {
             table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);
             self.effects.expired(self.options, self.db_index, key);
+            self.waiters.touch(self.db_index, key);
             return None;
         }
         let used = access.used(now, self.options.use_rule, self.rng);

@@ -6,6 +6,7 @@
 use crate::event::{Event, EventClasses};
 use crate::options::Options;
 use crate::waiters::Served;
+use crate::watch::Watches;
 use protocol::request::{Argv, ArgvBuf};
 
 /// What a write command did, for the journal and the observers of its first key.
@@ -100,6 +101,8 @@ pub struct Effects {
     pub is_tracking: bool,
     /// Keys that changed, in order.
     pub touched: Vec<Touched>,
+    /// Keys that clients WATCH.
+    pub(crate) watches: Watches,
 }
 
 impl Effects {
@@ -116,6 +119,7 @@ impl Effects {
         }
         self.notify(options.notify_keyspace_events, db, Event::EXPIRED, key);
         self.touch(key, 0);
+        self.watches.expired(db, key);
     }
 
     /// Notes that `key` has been removed because memory was full.
@@ -125,6 +129,7 @@ impl Effects {
         }
         self.notify(options.notify_keyspace_events, db, Event::EVICTED, key);
         self.touch(key, 0);
+        self.watches.touch(db, key);
     }
 
     /// Notes that client `client_id` has changed `key`, if somebody holds copies.
@@ -182,6 +187,15 @@ impl Journal {
     pub fn append_args(&mut self, db: u16, args: &[&[u8]]) {
         self.select(db);
         self.encode(args.len(), args.iter().copied());
+    }
+
+    /// Adds all entries of `other`.
+    pub fn append_all(&mut self, other: &Journal) {
+        if !other.bytes.is_empty() {
+            self.select(0);
+            self.bytes.extend_from_slice(&other.bytes);
+            self.db = other.db;
+        }
     }
 
     fn select(&mut self, db: u16) {

@@ -15,6 +15,7 @@ pub mod effects;
 pub mod error;
 pub mod event;
 pub mod keyspace;
+pub mod locks;
 pub mod memory;
 pub mod options;
 pub mod rng;
@@ -22,6 +23,7 @@ pub mod shard;
 pub mod types;
 pub mod value;
 pub mod waiters;
+pub mod watch;
 
 pub use call::{Call, Now, Outcome};
 pub use error::CommandError;

@@ -12,8 +12,9 @@ mod blocking;
 mod debug;
 mod load;
 mod pieces;
+pub mod serving;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 pub use upkeep::{DatabaseStats, Evicted, EvictionEnd, Stats};
@@ -26,6 +27,7 @@ use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::keyspace::{Eviction, ExpiryCycle, Keyspace};
+use crate::locks::{LockId, Locks};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::waiters::Waiters;
@@ -47,6 +49,9 @@ pub struct Shard {
     notes: ReadNotes,
     expiry_cycle: ExpiryCycle,
     eviction: Eviction,
+    /// Whether a transaction is running: clients that wait are served behind it.
+    is_in_unit: bool,
+    locks: Locks,
 }
 
 impl Shard {
@@ -66,6 +71,8 @@ impl Shard {
             notes: ReadNotes::default(),
             expiry_cycle: ExpiryCycle::default(),
             eviction: Eviction::default(),
+            is_in_unit: false,
+            locks: Locks::default(),
         }
     }
 
@@ -79,6 +86,38 @@ impl Shard {
         let outcome = finish(result, start, &mut writer);
         self.settle(now);
         outcome
+    }
+
+    /// The calls that follow are one transaction: clients that wait are served behind the last of them.
+    pub fn begin_unit(&mut self) {
+        debug_assert!(!self.is_in_unit, "transactions are not nested");
+        self.is_in_unit = true;
+    }
+
+    /// The transaction is over.
+    pub fn end_unit(&mut self, now: Now) {
+        self.is_in_unit = false;
+        self.settle(now);
+    }
+
+    /// What is claimed by commands over several shards.
+    #[must_use]
+    #[inline]
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// The same, to enter a request.
+    pub fn locks_mut(&mut self) -> &mut Locks {
+        &mut self.locks
+    }
+
+    /// Gives back what request `id` has claimed, serves clients that waited for it, and then grants it to others; returns
+    /// them, in order.
+    pub fn unlock(&mut self, now: Now, id: LockId) -> Vec<LockId> {
+        let freed = self.locks.remove(id);
+        self.settle(now);
+        self.locks.grant(freed)
     }
 
     /// What writes did so far; the caller empties it.
@@ -131,6 +170,18 @@ impl Shard {
             | Run::Steps(Steps { local: Body::Write(write), .. }) => {
                 let written = write(&mut self.write_context(now, call), args, reply)?;
                 self.record(now, call, None, written);
+                Ok(Outcome::Replied)
+            }
+            Run::AllOf { patience, .. } => {
+                let is_patient = patience(args)?.is_some();
+                let key_indices = call.command.waited_keys(call.argv);
+                if self.serve_all(now, call, &key_indices, reply)? {
+                    return Ok(Outcome::Replied);
+                }
+                if is_patient {
+                    return Ok(Outcome::Blocked);
+                }
+                reply.null_array();
                 Ok(Outcome::Replied)
             }
             Run::FirstOf { check, serve, timeout, empty } => {
@@ -199,7 +250,7 @@ impl Shard {
         if !self.notes.is_empty() {
             self.settle_notes(now);
         }
-        if !self.waiters.is_empty() {
+        if !self.waiters.is_empty() && !self.is_in_unit {
             self.serve_ready(now);
         }
     }
@@ -227,6 +278,7 @@ impl Shard {
     fn note_expired(&mut self, db: u16, key: &[u8]) {
         self.stats.expired.set(self.stats.expired.get() + 1);
         self.effects.expired(&self.options, db, key);
+        self.waiters.touch(db, key);
     }
 
     fn read_context<'a>(&'a self, now: Now, call: &Call<'_>) -> ReadContext<'a> {

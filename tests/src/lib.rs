@@ -23,6 +23,7 @@ pub mod random;
 pub mod rng;
 pub mod rules;
 pub mod script;
+pub mod serializability;
 pub mod server;
 pub mod value;
 pub mod wait;

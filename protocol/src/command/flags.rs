@@ -1,7 +1,7 @@
 //! Command flags, as COMMAND INFO prints them.
 
 /// A set of command flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u32);
 
 macro_rules! flags {

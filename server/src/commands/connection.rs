@@ -240,6 +240,7 @@ fn quit(connection: &mut Connection, _: Args<'_>) -> Result<(), CommandError> {
 fn reset<'a>(connection: &'a mut Connection, _: Args<'a>) -> LaterReply<'a> {
     Box::pin(async move {
         connection.release_held();
+        connection.discard();
         connection.leave().await;
         connection.stop_monitoring();
         connection.stop_tracking().await;

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod pubsub;
 pub mod shutdown;
 pub mod slowlog;
+pub mod transactions;
 
 use crate::connection::Connection;
 use protocol::command::CommandSpec;
@@ -47,6 +48,8 @@ pub type LaterReply<'a> = Pin<Box<dyn Future<Output = Result<(), CommandError>> 
 pub enum ServerRun {
     /// At once.
     Now(NowFn),
+    /// At once, even while replies before its own are awaited: it changes only what the connection itself does next.
+    Early(NowFn),
     /// It may have to wait for other cores.
     Later(LaterFn),
     /// It publishes on a channel, at the core that owns it (PUBLISH, SPUBLISH).
@@ -68,4 +71,5 @@ pub const TABLES: &[&[ServerCommand]] = &[
     pubsub::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
+    transactions::COMMANDS,
 ];

@@ -17,6 +17,9 @@ pub const COMMANDS: &[ServerCommand] = &[ServerCommand {
 }];
 
 fn monitor(connection: &mut Connection, _: Args<'_>) -> Result<(), CommandError> {
+    if connection.session.is_in_exec {
+        return Err(CommandError::text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
     connection.start_monitoring();
     Ok(())
 }

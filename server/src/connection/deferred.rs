@@ -1,19 +1,21 @@
 //! Commands that wait until the replies before them are complete: those of the server itself, those over several
 //! shards, those that block, and all commands while clients are paused or watched.
 
-use super::{Connection, Deferred};
+use super::{Connection, Deferred, is_never_queued};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
 use crate::core::{Caller, Core};
 use crate::message::Question;
 use crate::peer::Unblocked;
+use crate::reading::{self, Reading};
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
-use crate::transaction;
+use crate::transaction::{self, Held};
 use protocol::command::Flags;
 use protocol::request::Argv;
 use shard::args::Args;
+use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
 use shard::{Call, Outcome};
 use std::collections::BTreeMap;
@@ -28,7 +30,11 @@ impl Connection {
         let core = self.core.clone();
         let Deferred { command, argv } = deferred;
         let command = &core.shared.registry.get(command).clone();
-        if !self.wait_while_paused(command).await {
+        if !self.wait_while_paused(self.session.flags_of(command)).await {
+            return;
+        }
+        if self.session.is_in_multi() && !is_never_queued(command) {
+            self.queue(command, argv.as_argv());
             return;
         }
         // Commands of the server may change what is shown (SELECT) or who watches (RESET); others may block.
@@ -47,7 +53,7 @@ impl Connection {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
         self.session.command_ended();
-        if command.top_name() != "client" {
+        if command.top_name() != "client" && !self.session.is_in_multi() {
             self.session.end_caching_exception();
         }
         self.core.send_invalidations();
@@ -60,7 +66,7 @@ impl Connection {
         }
     }
 
-    async fn run_deferred_command(
+    pub(crate) async fn run_deferred_command(
         &mut self,
         core: &Rc<Core>,
         command: &Registered,
@@ -71,7 +77,7 @@ impl Connection {
                 let args = Args::new(argv.as_argv());
                 let start = self.replies.len();
                 let result = match server_command.run {
-                    ServerRun::Now(run) => run(self, args),
+                    ServerRun::Now(run) | ServerRun::Early(run) => run(self, args),
                     ServerRun::Later(run) => run(self, args).await,
                     ServerRun::Publish(_) => self.publish(command, argv).await,
                 };
@@ -89,21 +95,36 @@ impl Connection {
                 let (db, caller) = (self.session.db, self.caller());
                 let start = self.replies.len();
                 let replies = &mut self.replies;
+                let mut held = None;
                 let argv_view = argv.as_argv();
                 let outcome = match router::route(core, command, argv_view) {
-                    Route::Shard(shard) if shard == core.id => {
+                    Route::Shard(shard)
+                        if shard == core.id && !core.must_wait(shard_command, argv_view) =>
+                    {
                         let Caller { resp, client } = caller;
                         let call =
                             Call { command: shard_command, argv: argv_view, db, resp, client };
                         core.execute(&call, replies)
                     }
-                    _ => transaction::run(core, command, db, argv_view, caller, replies).await,
+                    _ if matches!(shard_command.run, Run::AllOf { .. }) => {
+                        let held = held.as_ref();
+                        let reading =
+                            reading::run(core, command, db, argv_view, caller, held, replies).await;
+                        match reading {
+                            Reading::Done(outcome) => outcome,
+                            Reading::Waits(argv) => return self.block(command, &argv, None).await,
+                        }
+                    }
+                    _ => {
+                        let held = &mut held;
+                        transaction::run(core, command, db, argv_view, caller, held, replies).await
+                    }
                 };
                 if outcome == Outcome::Failed {
                     core.note_error(&self.replies[start..]);
                 }
                 if outcome == Outcome::Blocked {
-                    return self.block(command, argv).await;
+                    return self.block(command, argv, held).await;
                 }
                 self.leave_out_unwanted(start);
                 outcome
@@ -148,13 +169,19 @@ impl Connection {
     }
 
     /// Waits for a key of a blocking command to be able to serve, its timeout, CLIENT UNBLOCK or the client's end.
-    async fn block(&mut self, command: &Registered, argv: &protocol::request::ArgvBuf) -> Outcome {
+    /// Locks on the keys, if there are any, are given back when the client has been entered as waiting.
+    async fn block(
+        &mut self,
+        command: &Registered,
+        argv: &protocol::request::ArgvBuf,
+        mut held: Option<Held>,
+    ) -> Outcome {
         let core = self.core.clone();
         let Kind::Shard(shard_command) = command.kind else {
             unreachable!("commands of the server do not wait for keys")
         };
-        let timeout = shard_command.timeout().expect("only blocking commands wait for keys");
-        let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
+        let timeout_ms = shard_command.waits_ms(Args::new(argv.as_argv()));
+        let timeout_ms = timeout_ms.expect("only commands that were told to wait do");
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
@@ -180,16 +207,19 @@ impl Connection {
             resp: self.session.resp,
             is_remote,
             is_back: false,
+            own_keys: Arc::default(),
         };
         let deadline =
             (timeout_ms > 0).then(|| Moment::now().after(Duration::from_millis(timeout_ms)));
         let how = loop {
-            let how = self.wait_for_keys(&waiter, &by_shard, deadline).await;
+            let how = self.wait_for_keys(&waiter, &by_shard, held.take(), deadline).await;
             let is_called = matches!(&how, Unblocked::Served(reply) if reply.is_empty());
             let mut reply = Vec::new();
             if is_called {
                 let (argv, caller) = (argv.as_argv(), self.caller());
-                let _ = transaction::run(&core, command, waiter.db, argv, caller, &mut reply).await;
+                let (held, reply) = (&mut held, &mut reply);
+                let _ =
+                    transaction::run(&core, command, waiter.db, argv, caller, held, reply).await;
             }
             for (shard, indices) in &by_shard {
                 core.ask(*shard, Question::Forget(waiter.clone(), indices.clone())).await;
@@ -210,6 +240,10 @@ impl Connection {
         match how {
             Unblocked::Served(reply) => {
                 self.reply(|writer| writer.raw(&reply));
+                if reply.first() == Some(&b'-') {
+                    core.note_error(&reply);
+                    return Outcome::Failed;
+                }
                 Outcome::Replied
             }
             Unblocked::TimedOut => {
@@ -230,10 +264,16 @@ impl Connection {
         &self,
         waiter: &Waiter,
         by_shard: &BTreeMap<usize, Vec<usize>>,
+        held: Option<Held>,
         deadline: Option<Moment>,
     ) -> Unblocked {
-        for (shard, indices) in by_shard {
-            self.core.ask(*shard, Question::Wait(waiter.clone(), indices.clone())).await;
+        let wait = |(shard, indices): (&usize, &Vec<usize>)| {
+            (*shard, Question::Wait(waiter.clone(), indices.clone()))
+        };
+        let questions = by_shard.iter().map(wait);
+        match held {
+            Some(held) => drop(held.ask_last(&self.core, questions.collect()).await),
+            None => drop(transaction::ask_all(&self.core, questions, None).await),
         }
         match self.wait_unblocked(deadline).await {
             Some(Unblocked::Served(reply)) => Unblocked::Served(reply),
@@ -282,8 +322,7 @@ impl Connection {
     }
 
     /// Waits for the end of CLIENT PAUSE, if it concerns this command; `false` if the client has gone meanwhile.
-    async fn wait_while_paused(&mut self, command: &Registered) -> bool {
-        let flags = command.spec.flags;
+    async fn wait_while_paused(&mut self, flags: Flags) -> bool {
         while let Some(until) = self.core.paused_until(flags) {
             self.flush();
             self.peer.is_busy.set(false);

@@ -1,5 +1,6 @@
 //! The commands of one connection that are at other cores, and the order in which all replies leave.
 
+use super::Watched;
 use crate::batch::Batch;
 use crate::core::{Caller, Core};
 use crate::peer::Peer;
@@ -68,6 +69,21 @@ impl Exchange {
         let before = batch.args_len();
         batch.push(command, db, argv);
         self.args_len += batch.args_len() - before;
+        let end = batch.len();
+        self.note(Source::Shard(shard), end);
+    }
+
+    /// Adds the commands of a transaction for `shard`.
+    pub(super) fn send_unit(
+        &mut self,
+        shard: usize,
+        queue: &Batch,
+        watched: Option<Watched>,
+        spare: impl FnOnce() -> Box<Batch>,
+    ) {
+        let batch = self.batches[shard].get_or_insert_with(spare);
+        batch.push_unit(queue, watched);
+        self.args_len += queue.args_len();
         let end = batch.len();
         self.note(Source::Shard(shard), end);
     }

@@ -8,6 +8,7 @@
 mod ahead;
 mod deferred;
 mod exchange;
+mod multi;
 mod open;
 pub mod output;
 pub mod session;
@@ -16,6 +17,7 @@ pub(crate) mod upkeep;
 
 pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
+pub use multi::{Multi, Watched, WatchedKey, is_never_queued};
 pub use session::{ReplyMode, Session};
 pub use tracking::{TrackingMode, TrackingState};
 
@@ -24,7 +26,7 @@ use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
 use crate::redact::redacted;
-use crate::registry::{CommandId, Registered};
+use crate::registry::{CommandId, Kind, Registered};
 use crate::runtime::socket::{Chunk, Socket};
 use protocol::limits::Limits;
 use protocol::reply::Writer;
@@ -227,12 +229,20 @@ impl Connection {
         let core = self.core.clone();
         match dispatch::dispatch(&core, &self.session, argv) {
             Step::Refuse(text) => {
+                let text = match self.refused_in_multi(argv, &text) {
+                    Some(text) => text.into(),
+                    None => text,
+                };
                 self.reply(|writer| writer.error(&text));
                 core.note_error(&text);
                 self.end_command();
                 None
             }
-            Step::Here(command) if self.exchange.is_none() && core.may_run_here() => {
+            Step::Here(command)
+                if self.exchange.is_none()
+                    && core.may_run_here()
+                    && !locked(&core, command, argv) =>
+            {
                 self.note_command(command);
                 let start = self.reply_position();
                 let (db, caller) = (self.session.db, self.caller());
@@ -252,6 +262,26 @@ impl Connection {
                 core.publish_here(command, argv, caller, &mut self.replies);
                 core.account(command, Outcome::Replied);
                 self.reply_written(start);
+                self.end_command();
+                None
+            }
+            Step::Queue(command) => {
+                self.queue(command, argv);
+                None
+            }
+            Step::Exec(command) => {
+                self.note_command(command);
+                if !self.exec_at_once() {
+                    return Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) });
+                }
+                core.account(command, Outcome::Replied);
+                self.end_command();
+                None
+            }
+            Step::Early(command, run) => {
+                self.note_command(command);
+                let outcome = self.run_now(run, argv);
+                core.account(command, outcome);
                 self.end_command();
                 None
             }
@@ -322,7 +352,9 @@ impl Connection {
     fn end_command(&mut self) {
         self.session.command_ended();
         if self.session.tracking.is_some() {
-            self.session.end_caching_exception();
+            if !self.session.is_in_multi() {
+                self.session.end_caching_exception();
+            }
             self.core.send_invalidations();
         }
         if self.exchange.is_none() {
@@ -460,7 +492,8 @@ impl Connection {
 
     fn check_query_limit(&self) {
         let limit = self.core.settings().client_query_buffer_limit_bytes;
-        if self.query.len() as u64 > limit {
+        // Commands that wait for EXEC have not run yet either.
+        if (self.query.len() + self.queued_len()) as u64 > limit {
             tracing::warn!(
                 client = self.peer.client.id,
                 "closing a client that has exceeded client-query-buffer-limit"
@@ -475,4 +508,10 @@ impl Connection {
         let max_len = self.core.settings().slowlog_max_len;
         self.core.shared.log_slow(self.core.now(), &args, us, &self.peer.client, max_len);
     }
+}
+
+/// Whether a command of this core's shard must wait for a lock: then it is sent there, and waits its turn.
+#[inline]
+fn locked(core: &Core, command: &Registered, argv: Argv<'_>) -> bool {
+    matches!(command.kind, Kind::Shard(command) if core.must_wait(command, argv))
 }

@@ -46,6 +46,8 @@ impl Connection {
             shard_channel_count: 0.into(),
             query_len: 0.into(),
             query_capacity: 0.into(),
+            queued_count: (-1).into(),
+            queued_len: 0.into(),
             output_len: 0.into(),
             redirect: 0.into(),
             names: Mutex::default(),
@@ -89,6 +91,7 @@ impl Connection {
         }
         self.stop_monitoring();
         self.leave().await;
+        self.discard();
         self.stop_tracking().await;
         self.core.remove_peer(self.peer.key);
         let shared = &self.core.shared;

@@ -3,7 +3,7 @@
 //! What others see of it too (the client registry, the [`Peer`](crate::peer::Peer)) is changed by the functions of
 //! [`Connection`] here, so that the three agree.
 
-use super::{Connection, TrackingState};
+use super::{Connection, Multi, TrackingState};
 use crate::clients::ClientFlags;
 use crate::pubsub::{Subscriptions, Topic};
 use protocol::reply::Resp;
@@ -28,6 +28,10 @@ pub struct Session {
     pub tracking: Option<Box<TrackingState>>,
     /// Subscriptions; `None` where there are none, as for most connections.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// MULTI and WATCH; `None` where there is neither, as for most connections.
+    pub multi: Option<Box<Multi>>,
+    /// Whether EXEC is running its commands.
+    pub is_in_exec: bool,
 }
 
 /// Which replies a client wants.
@@ -56,6 +60,8 @@ impl Session {
             is_monitor: false,
             tracking: None,
             subscriptions: None,
+            multi: None,
+            is_in_exec: false,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::Core;
 use crate::batch::Batch;
-use crate::message::{Answer, Message, Notice, Question};
+use crate::message::{Answer, Message, Notice, Question, TransactionId};
 use crate::peer::Unblocked;
 use crate::runtime::executor;
 use std::collections::HashMap;
@@ -27,6 +27,9 @@ enum Ask {
 impl Core {
     pub(super) fn handle(self: &Rc<Self>, from: usize, message: Message) {
         match message {
+            Message::Batch(batch) if !self.shard().locks().is_empty() => {
+                self.run_batch_in_turn(from, batch);
+            }
             Message::Batch(mut batch) => {
                 self.run_batch(&mut batch);
                 self.post(from, Message::BatchDone(batch));
@@ -37,10 +40,7 @@ impl Core {
                 }
             }
             Message::Connection(connection) => self.adopt(*connection),
-            Message::Ask { ticket, question } => {
-                let answer = Box::new(self.answer(*question));
-                self.post(from, Message::Answer { ticket, answer });
-            }
+            Message::Ask { ticket, question } => self.answer_in_turn(from, ticket, *question),
             Message::Answer { ticket, answer } => self.asks.borrow_mut().answered(ticket, answer),
             Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Served { token, reply } => {
@@ -48,6 +48,9 @@ impl Core {
                     self.reactor.note_activity();
                     peer.unblock(Unblocked::Served(reply));
                 }
+            }
+            Message::Many(messages) => {
+                messages.into_iter().for_each(|message| self.handle(from, message));
             }
             Message::Tell(notice) => self.heed(*notice),
         }
@@ -67,14 +70,26 @@ impl Core {
         self.mailbox.post(core, Message::Batch(batch));
     }
 
+    /// Sends a message to a core, which may be this one, with the next flush.
+    pub(crate) fn post_in_turn(&self, core: usize, message: Message) {
+        self.mailbox.post(core, message);
+    }
+
+    /// A number for a transaction over several shards.
+    pub(crate) fn next_transaction(&self) -> TransactionId {
+        let count = self.transaction_count.get() + 1;
+        self.transaction_count.set(count);
+        (self.id as u64) << 48 | count
+    }
+
     /// Sends a message to another core.
     pub(crate) fn post_away(&self, core: usize, message: Message) {
         self.mailbox.post(core, message);
     }
 
-    /// Asks a core and waits for its answer; this core answers at once.
+    /// Asks a core and waits for its answer; this core answers at once, unless a lock is in the way.
     pub async fn ask(&self, core: usize, question: Question) -> Answer {
-        if core == self.id {
+        if core == self.id && !self.must_ask_wait(&question) {
             return self.answer(question);
         }
         let ticket = self.asks.borrow_mut().open();
@@ -131,6 +146,8 @@ impl Core {
     pub(super) fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
+            Notice::Release(id) => self.release(id),
+            Notice::Unwatch(watched) => self.unwatch(&watched),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Signal(signal) => self.heed_signal(signal),
             // Every tick looks at the effects of its shard, and at its memory.

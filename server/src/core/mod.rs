@@ -7,16 +7,21 @@
 mod asking;
 mod connections;
 mod delivery;
+mod locking;
 mod memory;
 mod running;
+mod units;
 
 use asking::Asks;
+use locking::Waiting;
+pub(crate) use locking::claims;
 pub use running::Caller;
 use running::spike_after_us;
+pub(crate) use units::write_empty;
 
 use crate::batch::Batch;
 use crate::connection::{self, Ahead, Exchange};
-use crate::journal::Journal;
+use crate::journal::{FrameEpochs, Journal};
 use crate::lease::Held;
 use crate::listener::CoreListeners;
 use crate::mailbox::{Arrived, Epochs, Mailbox};
@@ -75,6 +80,10 @@ pub struct Core {
     mailbox: Mailbox,
     peers: RefCell<Vec<Option<Rc<Peer>>>>,
     asks: RefCell<Asks>,
+    /// What holds locks of its shard, and what waits for them.
+    waiting: RefCell<Waiting>,
+    /// Transactions that this core has coordinated.
+    transaction_count: Cell<u64>,
     spare_batches: RefCell<Vec<Box<Batch>>>,
     spare_exchanges: RefCell<Vec<Box<Exchange>>>,
     spare_ahead: RefCell<Option<Ahead>>,
@@ -133,6 +142,8 @@ impl Core {
             mailbox,
             peers: RefCell::default(),
             asks: RefCell::default(),
+            waiting: RefCell::default(),
+            transaction_count: Cell::new(0),
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),
             spare_ahead: RefCell::default(),
@@ -187,8 +198,9 @@ impl Core {
     }
 
     /// Ends the core: its last entries, and once all cores have come so far, the end of its segment.
-    fn stop(&self) {
+    fn stop(self: &Rc<Self>) {
         self.reactor.stop_listening();
+        self.settle_waiting();
         self.commit_journal();
         self.shared.stop_barrier.wait();
         if let (Some(journal), Some(log)) =
@@ -216,8 +228,10 @@ impl Core {
         {
             let policy = self.settings.borrow().appendfsync;
             let epoch = log.epoch(self.epoch.get());
+            let closable = log.epoch(self.closable_epoch(self.epoch.get()));
             let bytes = entries.as_bytes();
-            journal.commit(log, policy, epoch, bytes, &self.reactor, &self.counters);
+            let epochs = FrameEpochs { epoch, closable };
+            journal.commit(log, policy, epochs, bytes, &self.reactor, &self.counters);
         }
         entries.clear();
     }

@@ -23,6 +23,7 @@ use shard::keyspace::WARM_MAX;
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome};
 use std::cell::{Ref, RefMut};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -145,7 +146,8 @@ impl Core {
     ///
     /// The same order as if it had been sent: nothing that was sent before is still under way to that shard, neither
     /// from here nor in a flush that is going on. Not for a write that must enter the journal, since only the shard's
-    /// own core writes that, and not while anybody tracks keys, since only that core knows who has read them.
+    /// own core writes that, and not while anybody tracks keys, since only that core knows who has read them. Nor for a
+    /// write under `maxmemory`: what one thread allocates and another frees comes back to the allocator late.
     pub fn run_lent(
         &self,
         shard: usize,
@@ -158,29 +160,25 @@ impl Core {
         let Kind::Shard(shard_command) = command.kind else { return None };
         let is_fit = match shard_command.run {
             Run::Read(_) => true,
-            Run::Write(_) => self.shared.log.is_none(),
+            Run::Write(_) => self.shared.log.is_none() && self.memory_limit.get() == 0,
             _ => false,
         };
-        if !is_fit
-            || self.is_over_memory()
-            || self.shared.tracking_count.load(Ordering::Acquire) > 0
-        {
+        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
             return None;
         }
         let mut lent = self.shared.leases.borrow(shard)?;
         if !self.mailbox.is_clear_to(&self.shared.switchboard, shard) {
             return None;
         }
+        if !lent.locks().is_empty() {
+            return None;
+        }
         self.has_borrowed.set(true);
-        let data_before = lent.keyspace().data_bytes();
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
         let has_effects = !lent.effects_mut().is_empty();
-        if self.memory_limit.get() > 0 {
-            self.shared.memory.add_data(shard, data_before, lent.keyspace().data_bytes());
-        }
         drop(lent);
         if has_effects {
             // An expired key, a served client, a keyspace event: its own core sees to it.
@@ -289,33 +287,62 @@ impl Core {
     }
 
     pub(super) fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
+        let mut replies = std::mem::take(&mut batch.replies);
+        let mut reply_ends = std::mem::take(&mut batch.reply_ends);
+        self.run_range(batch, 0..batch.len(), &mut replies, |end, reply_end| {
+            reply_ends.resize(end, reply_end as u32);
+        });
+        batch.replies = replies;
+        batch.reply_ends = reply_ends;
+        self.counters().hops_received.add(batch.len() as u64);
+    }
+
+    /// Runs `calls` of a batch; `ended` is told, for each call or transaction, the number of the call behind it and
+    /// where its reply ends.
+    pub(super) fn run_range(
+        self: &Rc<Self>,
+        batch: &mut Batch,
+        calls: Range<usize>,
+        replies: &mut Vec<u8>,
+        mut ended: impl FnMut(usize, usize),
+    ) {
         let slow_after_us = self.slow_after_us();
         let caller = Caller { resp: batch.resp, client: batch.client };
-        let mut replies = std::mem::take(&mut batch.replies);
-        for index in 0..batch.len() {
-            if index % WARM_MAX == 0 && batch.len() > 1 {
-                let next = index..batch.len().min(index + WARM_MAX);
+        let Range { start: mut index, end } = calls;
+        let mut warm_end = index;
+        let mut slow = std::mem::take(&mut batch.slow);
+        while index < end {
+            if index >= warm_end && end - index > 1 {
+                warm_end = end.min(index + WARM_MAX);
                 let db = batch.call(index).1;
-                let keys = next.filter_map(|index| batch.call(index).2.get(1));
+                let keys = (index..warm_end).filter_map(|index| batch.call(index).2.get(1));
                 self.shard().keyspace().database(db).warm(keys);
             }
-            let (id, db, argv) = batch.call(index);
-            let command = self.shared.registry.get(id);
-            let us = match command.kind {
-                Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, &mut replies) => 0,
-                Kind::Shard(_) => self.run_here(command, db, argv, caller, &mut replies).1,
-                Kind::Server(_) => {
-                    self.publish_here(command, argv, caller, &mut replies);
-                    self.account(command, Outcome::Replied)
+            let mut note = |index: usize, us: u64| {
+                if us >= slow_after_us {
+                    slow.push((index as u32, us));
                 }
             };
-            batch.reply_ends.push(replies.len() as u32);
-            if us >= slow_after_us {
-                batch.slow.push((index as u32, us));
+            if let Some((calls, watched)) = batch.unit_at(index) {
+                index = calls.end;
+                self.run_unit(batch, calls, watched, caller, replies, note);
+            } else {
+                let (id, db, argv) = batch.call(index);
+                let command = self.shared.registry.get(id);
+                let us = match command.kind {
+                    Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, replies) => 0,
+                    Kind::Shard(_) => self.run_here(command, db, argv, caller, replies).1,
+                    Kind::Server(_) => {
+                        self.publish_here(command, argv, caller, replies);
+                        self.account(command, Outcome::Replied)
+                    }
+                };
+                note(index, us);
+                index += 1;
             }
+            ended(index, replies.len());
         }
-        batch.replies = replies;
-        self.counters.hops_received.add(batch.len() as u64);
+        batch.slow = slow;
     }
 
     /// From how many microseconds on a command is slow; `u64::MAX` if none is.

@@ -443,6 +443,11 @@ impl Table {
         self.discarded_bytes
     }
 
+    /// Bytes of the entry at `place` with its key, and of its slot in the index. Cost: O(1).
+    pub(crate) fn entry_bytes(&self, place: Place) -> usize {
+        self.segment(place.segment).entry_bytes(place.slot)
+    }
+
     /// How many removed values have not been freed yet.
     pub(crate) fn discarded_count(&self) -> usize {
         self.discarded.len()

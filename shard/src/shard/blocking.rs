@@ -58,6 +58,9 @@ impl Shard {
         if waiter.claim.is_taken() {
             return;
         }
+        if matches!(waiter.command.run, Run::AllOf { .. }) {
+            return self.wait_for_any(now, waiter, key_indices);
+        }
         for &key_index in key_indices {
             let key = key_at(waiter.argv.as_argv(), key_index);
             let kind = self.keyspace.database(waiter.db).find(key, now).map(|e| e.value.kind());
@@ -93,9 +96,31 @@ impl Shard {
     /// Serves waiting clients from the keys that have changed. Serving may change other keys (BLMOVE); each step ends
     /// one client's waiting, so this ends.
     pub(super) fn serve_ready(&mut self, now: Now) {
+        let mut postponed = Vec::new();
         while let Some(key) = self.waiters.next_ready() {
-            while self.serve_next(now, &key) {}
+            if self.locks.is_empty() || self.may_serve(&key) {
+                while self.serve_next(now, &key) {}
+                self.wake_readers(now, &key);
+            } else {
+                postponed.push(key);
+            }
         }
+        self.waiters.postpone(postponed);
+    }
+
+    /// Whether clients that wait for `key` may be served although something is locked: not in the middle of what has
+    /// locked it, and a client whose command touches more keys than one not while anybody claims any of them.
+    fn may_serve(&self, (db, key): &DbKey) -> bool {
+        let is_free = |waiter: &Waiter| {
+            let argv = waiter.argv.as_argv();
+            let keys = waiter.command.keys(argv);
+            let mut is_free = true;
+            protocol::command::key_spec::key_indices(keys, argv, |index| {
+                is_free &= !self.locks.is_claimed(key_at(argv, index));
+            });
+            is_free || keys.len() == 1
+        };
+        !self.locks.is_held(key) && self.waiters.waiting(*db, key).all(is_free)
     }
 
     /// Serves the client that has waited longest for `key` and can use it; says whether there was one.
@@ -167,7 +192,6 @@ fn wants(command: &Command, kind: Kind) -> bool {
     match command.spec.group {
         Group::List => kind == Kind::List,
         Group::SortedSet => kind == Kind::SortedSet,
-        Group::Stream => kind == Kind::Stream,
         _ => false,
     }
 }

@@ -10,20 +10,20 @@ use protocol::reply::Resp;
 use protocol::request::{Argv, ArgvBuf};
 
 /// The words of `line` as a request.
-pub(super) fn argv_of(line: &str) -> ArgvBuf {
+pub(crate) fn argv_of(line: &str) -> ArgvBuf {
     line.split(' ').map(str::as_bytes).collect()
 }
 
 /// A shard with a clock and a selected database.
-pub(super) struct Rig {
-    pub(super) shard: Shard,
-    pub(super) now: Now,
-    pub(super) db: u16,
-    pub(super) client: ClientFacts,
+pub(crate) struct Rig {
+    pub(crate) shard: Shard,
+    pub(crate) now: Now,
+    pub(crate) db: u16,
+    pub(crate) client: ClientFacts,
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let classes = EventClasses::parse(b"KEA").unwrap();
         let options =
             Options { is_journaling: true, notify_keyspace_events: classes, ..Options::default() };
@@ -31,12 +31,12 @@ impl Rig {
         Rig { shard: Shard::new(options, 16, 1), now, db: 0, client: ClientFacts::default() }
     }
 
-    pub(super) fn call<'a>(&self, command: &'static Command, argv: Argv<'a>) -> Call<'a> {
+    pub(crate) fn call<'a>(&self, command: &'static Command, argv: Argv<'a>) -> Call<'a> {
         Call { command, argv, db: self.db, resp: Resp::V2, client: self.client }
     }
 
     /// Runs a request of plain words and returns its reply.
-    pub(super) fn run(&mut self, line: &str) -> String {
+    pub(crate) fn run(&mut self, line: &str) -> String {
         let argv = argv_of(line);
         let argv = argv.as_argv();
         let command = commands::find(argv.get(0).unwrap()).expect(line);
@@ -46,12 +46,12 @@ impl Rig {
         String::from_utf8(reply).unwrap()
     }
 
-    pub(super) fn advance_ms(&mut self, by_ms: i64) {
+    pub(crate) fn advance_ms(&mut self, by_ms: i64) {
         self.now.unix_us += by_ms * 1000;
     }
 
     /// The journal since the last look, one line for each command of plain words.
-    pub(super) fn take_journal(&mut self) -> Vec<String> {
+    pub(crate) fn take_journal(&mut self) -> Vec<String> {
         let journal = &mut self.shard.effects_mut().journal;
         let text = String::from_utf8(journal.as_bytes().to_vec()).unwrap();
         journal.clear();

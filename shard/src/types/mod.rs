@@ -6,6 +6,7 @@ pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 pub mod chunks;

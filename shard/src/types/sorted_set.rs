@@ -2,11 +2,13 @@
 //! from member to score beside a ranked list in order.
 //!
 //! Path: `commands::sorted_set` -> here -> `types::{packed, dense_table, ranked}`.
-//! Small form: a packed run, each entry the score (8 bytes, `f64` le) and the member (`listpack`). It knows no negative
-//! zero, since Redis's does not. Large form (`skiplist`): the members in a table; the ranked list holds score and place
-//! in the table, so a member's bytes are stored once. A sorted set never goes back to the small form.
+//! Small form: a packed run, each entry a score and a member (`listpack`; `score`). Large form (`skiplist`): the members
+//! in a table; the ranked list holds score and place in the table, so a member's bytes are stored once. A sorted set
+//! never goes back to the small form.
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
+
+mod score;
 
 use crate::memory::block_size;
 use crate::options::Options;
@@ -16,6 +18,7 @@ use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
 use protocol::number;
 use protocol::request::ArgvBuf;
+use score::{SmallScore, split};
 use std::ops::Range;
 
 /// How large the small form may get.
@@ -98,7 +101,7 @@ impl SortedSet {
         let form = if members.len() <= limits.entries_max && len_max <= limits.value_len_max {
             let mut packed = Packed::default();
             for (score, member) in members {
-                packed.insert(packed.end(), &[&(score + 0.0).to_le_bytes(), member]);
+                packed.insert(packed.end(), &[&SmallScore::of(*score), member]);
             }
             Form::Small(packed)
         } else {
@@ -249,10 +252,9 @@ impl SortedSet {
             if packed.len() < limits.entries_max
                 && (member.len() <= limits.value_len_max || found.is_some())
             {
-                let score = score + 0.0; // turns a negative zero into a positive one
                 let behind = packed.spots().find(|(_, entry)| split(entry) > (score, member));
                 let spot = behind.map_or(packed.end(), |(spot, _)| spot);
-                packed.insert(spot, &[&score.to_le_bytes(), member]);
+                packed.insert(spot, &[&SmallScore::of(score), member]);
                 return;
             }
             self.enlarge();
@@ -304,8 +306,13 @@ impl SortedSet {
     /// Hands out commands that make this sorted set under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"ZADD", key], emit);
-        for (member, score) in self.iter() {
-            batches.push(&[number::format_f64(score).as_bytes(), member]);
+        // Negative zeros come last, when the form is the large one again, which knows them.
+        let is_negative_zero = |score: f64| score == 0.0 && score.is_sign_negative();
+        for is_last in [false, true] {
+            let members = self.iter().filter(|(_, score)| is_negative_zero(*score) == is_last);
+            for (member, score) in members {
+                batches.push(&[number::format_f64(score).as_bytes(), member]);
+            }
         }
         batches.finish();
     }
@@ -382,12 +389,6 @@ impl Large {
         }
         self.members.swap_remove(index);
     }
-}
-
-/// Reads an entry of the small form.
-fn split(entry: &[u8]) -> (f64, &[u8]) {
-    let (score, member) = entry.split_first_chunk().expect("an entry begins with its score");
-    (f64::from_le_bytes(*score), member)
 }
 
 /// The rank of `member`, where its entry begins, and its score.

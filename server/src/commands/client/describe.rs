@@ -115,17 +115,19 @@ fn describe(client: &Client, registry: &Registry, now: Now, text: &mut Vec<u8>) 
     field("sub", &show(client.channel_count.load(Ordering::Relaxed).into()));
     field("psub", &show(client.pattern_count.load(Ordering::Relaxed).into()));
     field("ssub", &show(client.shard_channel_count.load(Ordering::Relaxed).into()));
-    field("multi", b"-1");
+    field("multi", &show(client.queued_count.load(Ordering::Relaxed).into()));
     field("qbuf", &show(query_len as i64));
     field("qbuf-free", &show(query_free as i64));
+    let queued_len = client.queued_len.load(Ordering::Relaxed) as usize;
     // Requests run from the buffer they arrived in, and replies wait in one buffer that grows as needed.
-    for name in ["argv-mem", "multi-mem", "rbs", "rbp"] {
-        field(name, b"0");
-    }
+    field("argv-mem", b"0");
+    field("multi-mem", &show(queued_len as i64));
+    field("rbs", b"0");
+    field("rbp", b"0");
     field("obl", &show((output_len - output_excess) as i64));
     field("oll", if output_excess > 0 { b"1" } else { b"0" });
     field("omem", &show(output_excess as i64));
-    field("tot-mem", &show((BASE_SIZE + query_len + query_free + output_len) as i64));
+    field("tot-mem", &show((BASE_SIZE + query_len + query_free + queued_len + output_len) as i64));
     field("events", if output_len > 0 { b"rw" } else { b"r" });
     field("cmd", command_name(client, registry).as_bytes());
     field("user", &names.user);
@@ -149,6 +151,7 @@ fn flag_letters(flags: u32) -> String {
     let letters = [
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::PUBSUB, 'P'),
+        (ClientFlags::MULTI, 'x'),
         (ClientFlags::BLOCKED | ClientFlags::PAUSED, 'b'),
         (ClientFlags::TRACKING, 't'),
         (ClientFlags::TRACKING_BROKEN_REDIRECT, 'R'),

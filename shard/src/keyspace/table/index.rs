@@ -18,6 +18,8 @@ use crate::memory::block_size;
 
 /// Slots of one group.
 pub(super) const GROUP_LEN: usize = 20;
+/// Bytes of the tag and the offset of a slot.
+pub(super) const SLOT_SIZE: usize = 3;
 /// Tags in front of the spill count, in words.
 const TAG_WORDS: usize = 3;
 /// Where the count of spilled records lies among the tags.

@@ -7,7 +7,7 @@
 mod growth;
 
 use super::arena::Arena;
-use super::index::Index;
+use super::index::{self, Index};
 use super::outside::Outside;
 use super::record::{self, OutsideId, Record, RecordKey, RecordValue};
 use super::work::Work;
@@ -118,6 +118,24 @@ impl Segment {
         let lists = self.outside.as_ref().map_or(0, |outside| outside.heap_size());
         let held = self.index.heap_size() + self.arena.heap_size() + lists + self.outside_bytes;
         Bytes { data: self.arena.used() + self.outside_bytes, held }
+    }
+
+    /// Bytes that the entry in `slot` takes, its slot included.
+    pub(super) fn entry_bytes(&self, slot: usize) -> usize {
+        let record = self.record(slot).expect("a place names an entry");
+        let key = match record.key {
+            RecordKey::Inside(_) => 0,
+            RecordKey::Outside(id) => {
+                size_of::<Box<[u8]>>() + block_size(self.outside().keys.get(id).len())
+            }
+        };
+        let value = match record.value {
+            RecordValue::Inside(_) => 0,
+            RecordValue::Outside(id) => {
+                size_of::<Value>() + self.outside().values.get(id).heap_size()
+            }
+        };
+        index::SLOT_SIZE + record.size() + key + value
     }
 
     /// The slot of `key`.

@@ -1,0 +1,60 @@
+//! Transactions all of whose keys lie on one shard: its core runs them whole, as one unit, without any lock.
+//!
+//! Path: `connection::multi` or a `Batch` -> [`Core::run_unit`] -> `Core::run_here` for each command.
+//! Nothing else runs in between, clients that wait are served behind, and the journal entries of a unit lie in one frame.
+
+use super::{Caller, Core};
+use crate::batch::Batch;
+use crate::connection::Watched;
+use crate::registry::{Kind, Registered};
+use protocol::reply::Writer;
+use shard::Outcome;
+use shard::commands::{Run, Transfer};
+use std::ops::Range;
+
+impl Core {
+    /// Runs `calls` of `batch` and appends the reply of EXEC: an array of their replies, or null if one of the watched
+    /// keys has changed. `ended` is told each call with its microseconds.
+    pub(crate) fn run_unit(
+        &self,
+        batch: &Batch,
+        calls: Range<usize>,
+        watched: Option<&Watched>,
+        caller: Caller,
+        replies: &mut Vec<u8>,
+        mut ended: impl FnMut(usize, u64),
+    ) {
+        let now = self.now();
+        let mut writer = Writer::new(replies, caller.resp);
+        if let Some(watched) = watched {
+            let shard = &mut self.shard_mut();
+            let is_broken = watched.is_broken(now, shard);
+            watched.end(shard);
+            if is_broken {
+                writer.null_array();
+                return;
+            }
+        }
+        writer.array(calls.len());
+        self.shard_mut().begin_unit();
+        for index in calls {
+            let (id, db, argv) = batch.call(index);
+            let command = self.shared.registry.get(id);
+            let (outcome, us) = self.run_here(command, db, argv, caller, replies);
+            if outcome == Outcome::Blocked {
+                write_empty(command, &mut Writer::new(replies, caller.resp));
+            }
+            ended(index, us);
+        }
+        self.shard_mut().end_unit(now);
+    }
+}
+
+/// Writes the reply of a blocking command that finds nothing where nobody may wait.
+pub(crate) fn write_empty(command: &Registered, writer: &mut Writer<'_>) {
+    let Kind::Shard(command) = command.kind else { return };
+    match command.run {
+        Run::FirstOf { empty, .. } | Run::Transfer(Transfer { empty, .. }) => empty(writer),
+        _ => {}
+    }
+}
