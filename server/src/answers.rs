@@ -49,6 +49,17 @@ impl Core {
                 }
                 Answer::Reply(reply)
             }
+            Question::CheckKeys(call, key_indices) => {
+                let states = self.shard_mut().check_keys(now, &borrow(&call), &key_indices);
+                let parts = states.map(|states| states.into_iter().map(|s| (s, Vec::new())));
+                Answer::KeyParts(parts.map(Iterator::collect))
+            }
+            Question::ServeKeys(call, key_indices) => {
+                let mut shard = self.shard_mut();
+                let parts = shard.serve_keys(now, &borrow(&call), &key_indices);
+                self.track(&mut shard, &borrow(&call), KeysRead::At(&key_indices));
+                Answer::KeyParts(parts)
+            }
             Question::Wait(waiter, key_indices) => {
                 self.shard_mut().wait(now, &waiter, &key_indices);
                 Answer::Done(true)

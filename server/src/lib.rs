@@ -25,6 +25,7 @@ mod monitor;
 pub mod options;
 pub mod peer;
 pub mod pubsub;
+pub mod reading;
 pub mod recovery;
 mod redact;
 pub mod registry;

@@ -92,12 +92,6 @@ impl MemoryShares {
         self.cores[core].data.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Publishes a change of the data of core `core`'s shard, by who has borrowed the shard.
-    pub fn add_data(&self, core: usize, before: usize, after: usize) {
-        let change = (after as u64).wrapping_sub(before as u64);
-        self.cores[core].data.fetch_add(change, Ordering::Relaxed);
-    }
-
     /// Publishes how much of what a core's shard has removed is not freed yet.
     pub fn set_discarded(&self, core: usize, bytes: usize) {
         self.cores[core].discarded.store(bytes as u64, Ordering::Relaxed);

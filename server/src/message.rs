@@ -14,6 +14,7 @@ use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
 use shard::locks::Claims;
+use shard::shard::serving::{KeyError, KeyPart};
 use shard::waiters::Waiter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -95,6 +96,10 @@ pub enum Question {
     Apply(OwnedCall, Vec<KeyWrite>),
     /// Try to serve from one key (an index into argv).
     TryServe(OwnedCall, usize),
+    /// Look at these keys (indices into argv), of a command that all its keys serve.
+    CheckKeys(OwnedCall, Vec<usize>),
+    /// Serve from these keys, if all of them are right.
+    ServeKeys(OwnedCall, Vec<usize>),
     /// Let a client wait for these keys (indices into argv).
     Wait(Waiter, Vec<usize>),
     /// Forget a client that waits for these keys.
@@ -204,6 +209,8 @@ pub enum Answer {
     Replies(Vec<Vec<u8>>),
     /// The pieces asked for.
     Pieces(Result<Vec<Piece>, CommandError>),
+    /// How each key was found and what it has for the client, or the first that is not right.
+    KeyParts(Result<Vec<KeyPart>, KeyError>),
     /// Those of [`Question::All`].
     All(Vec<Answer>),
     /// Whether it was done, or there was such a thing.

@@ -19,6 +19,8 @@ pub fn shard_options(settings: &Settings) -> Options {
         set_max_listpack_value: settings.set_max_listpack_value_bytes as usize,
         zset_max_listpack_entries: settings.zset_max_listpack_entries as usize,
         zset_max_listpack_value: settings.zset_max_listpack_value_bytes as usize,
+        stream_node_max_bytes: settings.stream_node_max_bytes as usize,
+        stream_node_max_entries: settings.stream_node_max_entries as usize,
         hll_sparse_max_bytes: settings.hll_sparse_max_bytes as usize,
         proto_max_bulk_len: settings.proto_max_bulk_len_bytes as usize,
         notify_keyspace_events: event_classes(settings.notify_keyspace_events),

@@ -42,6 +42,7 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
     let is_alone = core.shared.shard_count() == 1;
     match shard_command.run {
         _ if shard_command.timeout().is_some() => Route::Several,
+        Run::AllOf { .. } if shard_command.waits_ms(Args::new(argv)).is_some() => Route::Several,
         _ if is_alone => Route::Shard(0),
         Run::Read(_) | Run::Write(_) => match only_key(command) {
             Some(index) => Route::Shard(shard_of(core, argv.get(index))),
@@ -54,6 +55,7 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         | Run::GatherWrite { .. }
         | Run::Steps(_)
         | Run::FirstOf { .. }
+        | Run::AllOf { .. }
         | Run::Transfer(_) => shard_of_all(core, command, argv),
     }
 }

@@ -5,7 +5,7 @@ use protocol::number::{self, LongDouble};
 use protocol::request::Argv;
 
 /// Longest timeout in milliseconds: added to the time of day, until the year 2248, it is still a 64-bit integer.
-const TIMEOUT_MS_MAX: i64 = i64::MAX - (1 << 43);
+pub(crate) const TIMEOUT_MS_MAX: i64 = i64::MAX - (1 << 43);
 
 /// The arguments behind the command name, taken one by one.
 #[derive(Clone, Copy, Debug)]

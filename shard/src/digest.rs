@@ -10,6 +10,7 @@
 
 use crate::keyspace::Database;
 use crate::keyspace::entry::EntryRef;
+use crate::types::stream::StreamId;
 use crate::value::{Kind, ValueRef};
 use protocol::number::format_f64_shortest;
 use sha1::{Digest as _, Sha1};
@@ -84,7 +85,7 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
     digest.mix(&type_number(entry.value.kind()).to_be_bytes());
     match entry.value {
         ValueRef::String(string) => string.with_bytes(|bytes| digest.mix(bytes)),
-        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(element)),
+        ValueRef::List(list) => list.iter().for_each(|element| digest.mix(&element.text())),
         ValueRef::Set(set) => {
             set.iter().for_each(|member| member.with_bytes(|bytes| digest.add(bytes)));
         }
@@ -95,6 +96,15 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
         }
         ValueRef::Hash(hash) => {
             hash.iter().for_each(|(field, value)| add_pair(digest, field, value));
+        }
+        ValueRef::Stream(stream) => {
+            for entry in stream.entries.range(StreamId::MIN, StreamId::MAX) {
+                digest.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                for (field, value) in entry.pairs() {
+                    field.with_bytes(|bytes| digest.mix(bytes));
+                    value.with_bytes(|bytes| digest.mix(bytes));
+                }
+            }
         }
     }
     if entry.expire_at_ms().is_some() {

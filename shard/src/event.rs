@@ -162,4 +162,13 @@ events! {
     SINTERSTORE = SET, "sinterstore";
     SUNIONSTORE = SET, "sunionstore";
     SDIFFSTORE = SET, "sdiffstore";
+    XADD = STREAM, "xadd";
+    XDEL = STREAM, "xdel";
+    XTRIM = STREAM, "xtrim";
+    XSETID = STREAM, "xsetid";
+    XGROUP_CREATE = STREAM, "xgroup-create";
+    XGROUP_SETID = STREAM, "xgroup-setid";
+    XGROUP_DESTROY = STREAM, "xgroup-destroy";
+    XGROUP_CREATECONSUMER = STREAM, "xgroup-createconsumer";
+    XGROUP_DELCONSUMER = STREAM, "xgroup-delconsumer";
 }

@@ -26,6 +26,10 @@ pub struct Options {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, bytes.
     pub zset_max_listpack_value: usize,
+    /// `stream-node-max-bytes`; 0 for no limit.
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`; 0 for no limit.
+    pub stream_node_max_entries: usize,
     /// `hll-sparse-max-bytes`.
     pub hll_sparse_max_bytes: usize,
     /// `proto-max-bulk-len`, bytes: the longest string a command may make.
@@ -61,6 +65,8 @@ impl Default for Options {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
             proto_max_bulk_len: 512 << 20,
             notify_keyspace_events: EventClasses::NONE,

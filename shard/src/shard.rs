@@ -12,6 +12,7 @@ mod blocking;
 mod debug;
 mod load;
 mod pieces;
+pub mod serving;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upkeep;
@@ -176,6 +177,18 @@ impl Shard {
                 self.record(now, call, None, written);
                 Ok(Outcome::Replied)
             }
+            Run::AllOf { patience, .. } => {
+                let is_patient = patience(args)?.is_some();
+                let key_indices = call.command.waited_keys(call.argv);
+                if self.serve_all(now, call, &key_indices, reply)? {
+                    return Ok(Outcome::Replied);
+                }
+                if is_patient {
+                    return Ok(Outcome::Blocked);
+                }
+                reply.null_array();
+                Ok(Outcome::Replied)
+            }
             Run::FirstOf { check, serve, timeout, empty } => {
                 check(args)?;
                 self.first_of(now, call, serve, timeout, empty, reply)
@@ -270,6 +283,7 @@ impl Shard {
     fn note_expired(&mut self, db: u16, key: &[u8]) {
         self.stats.expired.set(self.stats.expired.get() + 1);
         self.effects.expired(&self.options, db, key);
+        self.waiters.touch(db, key);
     }
 
     fn read_context<'a>(&'a self, now: Now, call: &Call<'_>) -> ReadContext<'a> {

@@ -9,6 +9,7 @@ use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
+use crate::types::stream::Stream;
 use crate::types::string::{Str, StrRef};
 
 /// The value of one key.
@@ -24,6 +25,8 @@ pub enum Value {
     SortedSet(Box<SortedSet>),
     /// Fields with values.
     Hash(Box<Hash>),
+    /// Entries with growing ids.
+    Stream(Box<Stream>),
 }
 
 /// The value of one key, to read.
@@ -39,6 +42,8 @@ pub enum ValueRef<'a> {
     SortedSet(&'a SortedSet),
     /// Fields with values.
     Hash(&'a Hash),
+    /// Entries with growing ids.
+    Stream(&'a Stream),
 }
 
 /// Name of a type, as TYPE prints it.
@@ -84,6 +89,7 @@ impl Value {
             Value::Set(set) => ValueRef::Set(set),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 
@@ -96,6 +102,7 @@ impl Value {
             Value::Set(set) => set.len(),
             Value::SortedSet(set) => set.len(),
             Value::Hash(hash) => hash.len(),
+            Value::Stream(stream) => stream.entries.len(),
         }
     }
 
@@ -114,6 +121,7 @@ impl Value {
             Value::Set(set) => block_size(size_of::<Set>()) + set.heap_size(),
             Value::SortedSet(set) => block_size(size_of::<SortedSet>()) + set.heap_size(),
             Value::Hash(hash) => block_size(size_of::<Hash>()) + hash.heap_size(),
+            Value::Stream(stream) => block_size(size_of::<Stream>()) + stream.heap_size(),
         }
     }
 
@@ -125,15 +133,7 @@ impl Value {
             Value::Set(set) => set.free_some(budget),
             Value::SortedSet(set) => set.free_some(budget),
             Value::Hash(hash) => hash.free_some(budget),
-        }
-    }
-
-    /// The first byte of a string, loaded from wherever it lies; 0 of anything else.
-    #[inline]
-    pub(crate) fn first_byte(&self) -> u8 {
-        match self {
-            Value::String(string) => string.first_byte(),
-            _ => 0,
+            Value::Stream(stream) => stream.free_some(budget),
         }
     }
 }
@@ -148,6 +148,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(set) => set.encoding(),
             ValueRef::SortedSet(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -160,6 +161,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(_) => Kind::Set,
             ValueRef::SortedSet(_) => Kind::SortedSet,
             ValueRef::Hash(_) => Kind::Hash,
+            ValueRef::Stream(_) => Kind::Stream,
         }
     }
 
@@ -181,6 +183,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Set(set) => Value::Set(Box::new(set.clone())),
             ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
             ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
+            ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
         }
     }
 }
@@ -262,4 +265,4 @@ macro_rules! typed {
     )+};
 }
 
-typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash));
+typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash), Stream(Stream));

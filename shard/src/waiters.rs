@@ -4,7 +4,7 @@
 //! serve it takes the claim, so nothing is popped twice or for a client that has gone. A queue may still hold clients
 //! whose claim has been taken; they are dropped when the queue is next looked at or the client is forgotten.
 
-use crate::commands::Command;
+use crate::commands::{Command, Run, ServeEach};
 use ahash::RandomState;
 use hashbrown::HashMap;
 use protocol::reply::Resp;
@@ -61,6 +61,9 @@ pub struct Waiter {
     pub is_remote: bool,
     /// Whether it was told to come again, and somebody else was faster: it waits before all others then.
     pub is_back: bool,
+    /// Its keys on this shard, as indices into its argv, if all of them are looked at together (XREAD): the shard
+    /// fills this.
+    pub own_keys: Arc<[usize]>,
 }
 
 /// A blocked client that has been served.
@@ -107,6 +110,17 @@ impl Waiters {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.queue_count == 0
+    }
+
+    /// For how many keys somebody waits, and for how many of these with a group, which a deleted key concerns too. Cost:
+    /// O(clients that wait).
+    #[must_use]
+    pub fn key_counts(&self) -> (usize, usize) {
+        let queues = self.queues.iter().flat_map(HashMap::values);
+        let is_group = |(_, waiter): &(usize, Waiter)| {
+            matches!(waiter.command.run, Run::AllOf { serve: ServeEach::Write(_), .. })
+        };
+        (self.queue_count, queues.filter(|queue| queue.iter().any(is_group)).count())
     }
 
     /// Puts `waiter` into the queue of its key number `key_index` (an index into its argv).
@@ -199,6 +213,33 @@ impl Waiters {
         }
         self.drop_if_empty(*db, key);
         found
+    }
+
+    /// Takes the clients out that look at all their keys together when `key` changes, in the order they came. Those
+    /// that were served elsewhere or have gone are dropped.
+    pub(crate) fn take_readers(&mut self, (db, key): &DbKey) -> Vec<(usize, Waiter)> {
+        let queue = self.queues.get_mut(usize::from(*db)).and_then(|queues| queues.get_mut(key));
+        let Some(queue) = queue else { return Vec::new() };
+        let is_reader = |waiter: &Waiter| matches!(waiter.command.run, Run::AllOf { .. });
+        let (readers, others) = std::mem::take(queue)
+            .into_iter()
+            .filter(|(_, waiter)| !waiter.claim.is_taken())
+            .partition::<Vec<_>, _>(|(_, waiter)| is_reader(waiter));
+        queue.extend(others);
+        self.drop_if_empty(*db, key);
+        readers
+    }
+
+    /// Puts clients that [`Waiters::take_readers`] has given back, before whoever came since.
+    pub(crate) fn put_back(&mut self, (db, key): &DbKey, readers: Vec<(usize, Waiter)>) {
+        if readers.is_empty() {
+            return;
+        }
+        let queue = self.queues[usize::from(*db)].entry(key.clone()).or_insert_with(|| {
+            self.queue_count += 1;
+            Queue::new()
+        });
+        readers.into_iter().rev().for_each(|reader| queue.push_front(reader));
     }
 
     /// Forgets a client that no longer waits on `key`. If the key was kept for it, it is the next one's turn.

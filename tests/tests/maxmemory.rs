@@ -145,7 +145,7 @@ fn keys_that_are_used_often_stay() {
 #[test]
 fn a_lower_limit_takes_effect_at_once_and_stalls_nobody() {
     /// Generous: a loaded machine takes its share.
-    const STALL_MAX: Duration = Duration::from_millis(250);
+    const STALL_MAX: Duration = Duration::from_millis(500);
     for shards in [1, 4] {
         let server = start(shards, "0", "allkeys-lru");
         let mut client = server.client();
@@ -225,32 +225,35 @@ fn whoever_is_concerned_hears_of_an_eviction() {
 
 #[test]
 fn values_of_mixed_sizes_that_come_and_go_leave_resident_memory_near_the_limit() {
-    const LIMIT: i64 = 64 * MIB;
-    const WRITES: usize = 150_000;
+    const LIMIT: u64 = 64 << 20;
+    const WRITES: usize = 250_000;
     let seed = 20;
     println!("seed {seed}");
-    let mut rng = Rng::new(seed);
-    let server = start(2, "64mb", "allkeys-lru");
-    let mut client = server.client();
-    let text = "x".repeat(16 << 10);
-    let mut peak = 0;
-    for round in 0..WRITES / 500 {
-        let mut bytes = Vec::new();
-        for _ in 0..500 {
-            // Sizes spread evenly over the doublings from 8 bytes to 16 KiB, and the mix drifts.
-            let doubling = 3 + (rng.below(9) + round * 3 * 500 / WRITES) % 11;
-            let len = (1 << doubling) + rng.below(1 << doubling);
-            let key = format!("key:{}", rng.below(200_000));
-            bytes.extend(encode(&["SET", &key, &text[..len.min(text.len())]]));
+    for shards in [1, 2] {
+        let mut rng = Rng::new(seed);
+        let server = start(shards, &LIMIT.to_string(), "allkeys-lru");
+        let mut client = server.client();
+        let text = "x".repeat(8 << 10);
+        // The program itself and its buffers are no data.
+        let before = resident_bytes(server.pid());
+        let mut peak = 0;
+        for _ in 0..WRITES / 100 {
+            let mut bytes = Vec::new();
+            for _ in 0..100 {
+                // Sizes spread evenly over the doublings from 8 bytes to 4 KiB.
+                let size = 8 << rng.below(9);
+                let key = format!("key:{}", rng.below(400_000));
+                bytes.extend(encode(&["SET", &key, &text[..size + rng.below(size)]]));
+            }
+            client.send_raw(&bytes);
+            assert!(client.read_many(100).iter().all(|reply| reply.value.is_ok()));
+            peak = peak.max(resident_bytes(server.pid()));
         }
-        client.send_raw(&bytes);
-        assert!(client.read_many(500).iter().all(|reply| reply.value.is_ok()));
-        peak = peak.max(resident_bytes(server.pid()));
+        assert!(info(&mut client, "evicted_keys") > 20_000);
+        let ratio = (peak - before) as f64 / LIMIT as f64;
+        eprintln!("resident memory grew to {ratio:.2} times maxmemory on {shards} shards");
+        assert!(ratio < 1.25, "{ratio:.2} on {shards} shards, seed {seed}");
     }
-    assert!(info(&mut client, "evicted_keys") > 10_000);
-    let ratio = peak as f64 / LIMIT as f64;
-    eprintln!("resident memory was {ratio:.2} times maxmemory at most");
-    assert!(ratio < 1.25, "{ratio:.2}");
 }
 
 #[test]

@@ -92,11 +92,11 @@ fn memory<'a>(connection: &'a mut Connection, mut args: Args<'a>) -> LaterReply<
     })
 }
 
-/// An estimate of the bytes of one key.
+/// The bytes of one key.
 async fn usage(connection: &mut Connection, mut args: Args<'_>) -> Result<(), CommandError> {
     let key = args.key()?;
     while !args.is_empty() {
-        // All elements are looked at, whatever number is asked for.
+        // A value knows its size: no element is looked at, whatever number is asked for.
         if !args.take_token("SAMPLES") || args.is_empty() || args.integer()? < 0 {
             return Err(CommandError::Syntax);
         }
@@ -299,9 +299,9 @@ const MEMORY_STATS: Docs = Docs {
 };
 
 const MEMORY_USAGE: Docs = Docs {
-    summary: "Estimates the bytes that a key and its value take.",
+    summary: "Tells the bytes that a key and its value take.",
     since: "4.0.0",
-    complexity: "O(elements)",
+    complexity: "O(1)",
     arguments: &[Argument::key("key"), Argument::integer("count").token("SAMPLES").optional()],
     examples: &["> MEMORY USAGE missing\n(nil)"],
     ..Docs::NONE

@@ -7,6 +7,7 @@ use crate::commands::ServerRun;
 use crate::core::{Caller, Core};
 use crate::message::Question;
 use crate::peer::Unblocked;
+use crate::reading::{self, Reading};
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
@@ -14,6 +15,7 @@ use crate::transaction::{self, Held};
 use protocol::command::Flags;
 use protocol::request::Argv;
 use shard::args::Args;
+use shard::commands::Run;
 use shard::waiters::{Claim, Waiter, WaiterId};
 use shard::{Call, Outcome};
 use std::collections::BTreeMap;
@@ -110,6 +112,15 @@ impl Connection {
                             Call { command: shard_command, argv: argv_view, db, resp, client };
                         core.execute(&call, replies)
                     }
+                    _ if matches!(shard_command.run, Run::AllOf { .. }) => {
+                        let held = held.as_ref();
+                        let reading =
+                            reading::run(core, command, db, argv_view, caller, held, replies).await;
+                        match reading {
+                            Reading::Done(outcome) => outcome,
+                            Reading::Waits(argv) => return self.block(command, &argv, None).await,
+                        }
+                    }
                     _ => {
                         let held = &mut held;
                         transaction::run(core, command, db, argv_view, caller, held, replies).await
@@ -179,8 +190,8 @@ impl Connection {
         let Kind::Shard(shard_command) = command.kind else {
             unreachable!("commands of the server do not wait for keys")
         };
-        let timeout = shard_command.timeout().expect("only blocking commands wait for keys");
-        let timeout_ms = timeout(Args::new(argv.as_argv())).expect("it was read before");
+        let timeout_ms = shard_command.waits_ms(Args::new(argv.as_argv()));
+        let timeout_ms = timeout_ms.expect("only commands that were told to wait do");
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
@@ -206,6 +217,7 @@ impl Connection {
             resp: self.session.resp,
             is_remote,
             is_back: false,
+            own_keys: Arc::default(),
         };
         let deadline =
             (timeout_ms > 0).then(|| Moment::now().after(Duration::from_millis(timeout_ms)));
@@ -238,6 +250,10 @@ impl Connection {
         match how {
             Unblocked::Served(reply) => {
                 self.reply(|writer| writer.raw(&reply));
+                if reply.first() == Some(&b'-') {
+                    core.note_error(&reply);
+                    return Outcome::Failed;
+                }
                 Outcome::Replied
             }
             Unblocked::TimedOut => {

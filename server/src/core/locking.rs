@@ -471,6 +471,8 @@ impl Core {
             Question::Run(call)
             | Question::Pieces(call, _)
             | Question::Apply(call, _)
+            | Question::CheckKeys(call, _)
+            | Question::ServeKeys(call, _)
             | Question::TryServe(call, _) => claims(call),
             Question::RunAll(calls) => {
                 let mut all = Claims::default();

@@ -48,13 +48,6 @@ impl Core {
         }
     }
 
-    /// Whether memory is above `maxmemory`.
-    #[must_use]
-    pub(super) fn is_over_memory(&self) -> bool {
-        let limit = self.memory_limit.get();
-        limit > 0 && self.shared.memory.sum().counted() > limit
-    }
-
     /// Publishes the data of this core's shard. Cost: O(databases).
     fn publish_data(&self) {
         let data_bytes = self.shard().keyspace().data_bytes();

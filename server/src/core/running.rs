@@ -148,7 +148,8 @@ impl Core {
     ///
     /// The same order as if it had been sent: nothing that was sent before is still under way to that shard, neither
     /// from here nor in a flush that is going on. Not for a write that must enter the journal, since only the shard's
-    /// own core writes that, and not while anybody tracks keys, since only that core knows who has read them.
+    /// own core writes that, and not while anybody tracks keys, since only that core knows who has read them. Nor for a
+    /// write under `maxmemory`: what one thread allocates and another frees comes back to the allocator late.
     pub fn run_lent(
         &self,
         shard: usize,
@@ -161,13 +162,10 @@ impl Core {
         let Kind::Shard(shard_command) = command.kind else { return None };
         let is_fit = match shard_command.run {
             Run::Read(_) => true,
-            Run::Write(_) => self.shared.log.is_none(),
+            Run::Write(_) => self.shared.log.is_none() && self.memory_limit.get() == 0,
             _ => false,
         };
-        if !is_fit
-            || self.is_over_memory()
-            || self.shared.tracking_count.load(Ordering::Acquire) > 0
-        {
+        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
             return None;
         }
         let mut lent = self.shared.leases.borrow(shard)?;
@@ -178,15 +176,11 @@ impl Core {
             return None;
         }
         self.has_borrowed.set(true);
-        let data_before = lent.keyspace().data_bytes();
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
         let has_effects = !lent.effects_mut().is_empty();
-        if self.memory_limit.get() > 0 {
-            self.shared.memory.add_data(shard, data_before, lent.keyspace().data_bytes());
-        }
         drop(lent);
         if has_effects {
             // An expired key, a served client, a keyspace event: its own core sees to it.

@@ -73,7 +73,14 @@ impl Section {
 
     /// Whether only the cores know its values.
     fn needs_reports(self) -> bool {
-        matches!(self, Section::Memory | Section::Persistence | Section::Stats | Section::Keyspace)
+        matches!(
+            self,
+            Section::Clients
+                | Section::Memory
+                | Section::Persistence
+                | Section::Stats
+                | Section::Keyspace
+        )
     }
 
     /// The sections that `words` ask for, in their order; unknown words ask for nothing, no word for the default.

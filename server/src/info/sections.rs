@@ -139,6 +139,10 @@ impl Source<'_> {
         lines.add("client_recent_max_output_buffer", output_max);
         lines.add("blocked_clients", blocked_count);
         lines.add("tracking_clients", tracking_count);
+        let sum = |of: fn(&CoreReport) -> usize| self.reports.iter().map(of).sum::<usize>();
+        lines.add("total_blocking_keys", sum(|report| report.shard.blocking_keys));
+        let on_nokey = sum(|report| report.shard.blocking_keys_on_nokey);
+        lines.add("total_blocking_keys_on_nokey", on_nokey);
     }
 
     fn persistence(&self, lines: &mut Lines) {

@@ -4,6 +4,7 @@ use super::steps::{elements, in_order};
 use super::{Held, Ran, Several, outcome_of, reply_of};
 use crate::core::{self, Caller};
 use crate::message::{Answer, OwnedCall, Question};
+use crate::reading::{self, Reading};
 use crate::router;
 use crate::transaction::held::{Wanted, ask_all};
 use protocol::reply::{Resp, Writer, parse};
@@ -22,8 +23,18 @@ impl Several<'_> {
             Run::Steps(steps) => self.steps(steps, held.as_ref(), reply).await,
             Run::FirstOf { .. } => self.first_of(held, reply).await,
             Run::Transfer(transfer) => self.transfer(transfer, held, reply).await,
+            Run::AllOf { .. } => self.all_of(held.as_ref(), reply).await,
             Run::Scan(_) => self.scan(held.as_ref(), reply).await,
             _ => unreachable!("every other form is done in one step"),
+        }
+    }
+
+    /// All keys serve at once. A client that may wait is not made to: it is in the middle of a transaction.
+    async fn all_of(&self, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
+        let Several { core, registered, db, argv, caller, .. } = *self;
+        match reading::run(core, registered, db, argv, caller, held, reply).await {
+            Reading::Done(outcome) => Ok(outcome),
+            Reading::Waits(_) => Ok(Outcome::Blocked),
         }
     }
 

@@ -52,9 +52,11 @@ impl Several<'_> {
                 Some(Step { parts, finish: Finish::Pieces(finish, orders) })
             }
             Run::Read(_) | Run::Write(_) => Some(self.whole_at(first_shard)),
-            Run::GatherWrite { .. } | Run::Steps(_) | Run::FirstOf { .. } | Run::Transfer(_) => {
-                None
-            }
+            Run::GatherWrite { .. }
+            | Run::Steps(_)
+            | Run::FirstOf { .. }
+            | Run::AllOf { .. }
+            | Run::Transfer(_) => None,
         }
     }
 
@@ -133,7 +135,11 @@ impl Several<'_> {
         match self.command.run {
             Run::Scan(_) => is_alone,
             Run::Steps(_) if self.reaches_anywhere() => is_alone,
-            Run::GatherWrite { .. } | Run::Steps(_) | Run::FirstOf { .. } | Run::Transfer(_) => {
+            Run::GatherWrite { .. }
+            | Run::Steps(_)
+            | Run::FirstOf { .. }
+            | Run::AllOf { .. }
+            | Run::Transfer(_) => {
                 let keys = self.keys();
                 is_alone || keys.iter().all(|(_, shard)| *shard == keys[0].1)
             }

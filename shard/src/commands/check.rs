@@ -1,6 +1,6 @@
 //! Checks on a topic's rows that run while compiling: `const _: () = check(COMMANDS);`.
 
-use super::{Body, Command, Run, Steps};
+use super::{Body, Command, Run, ServeEach, Steps};
 use protocol::command::{BeginSearch, CommandSpec, Flags, KeyFlags, check};
 
 /// Stops the build if a row contradicts itself (see [`check::check`]) or how it runs, if two rows have one name, if
@@ -36,6 +36,7 @@ const fn is_write(run: &Run) -> bool {
     match run {
         Run::Read(_) | Run::Gather { .. } | Run::Scan(_) | Run::AnyShard(_) => false,
         Run::Write(_) | Run::GatherWrite { .. } | Run::FirstOf { .. } | Run::Transfer(_) => true,
+        Run::AllOf { serve, .. } => matches!(serve, ServeEach::Write(_)),
         Run::Split { body, .. }
         | Run::EveryShard { body, .. }
         | Run::Steps(Steps { local: body, .. }) => matches!(body, Body::Write(_)),

@@ -17,6 +17,7 @@ mod sample;
 mod scan_args;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 use crate::args::Args;
@@ -45,6 +46,16 @@ pub struct Command {
 }
 
 impl Command {
+    /// How long a client that sends `args`, which are right, waits for a key: milliseconds, 0 for ever; `None` if it
+    /// does not wait.
+    #[must_use]
+    pub fn waits_ms(&self, args: Args<'_>) -> Option<u64> {
+        match self.run {
+            Run::AllOf { patience, .. } => patience(args).ok().flatten(),
+            _ => self.timeout().and_then(|timeout| timeout(args).ok()),
+        }
+    }
+
     /// Where the keys of the request `argv` are: of its subcommand, if the command has any.
     #[must_use]
     #[inline]
@@ -129,6 +140,42 @@ pub type EndFn =
 /// Reads the timeout of a blocking command: milliseconds, 0 for ever.
 pub type TimeoutFn = fn(Args<'_>) -> Result<u64, CommandError>;
 
+/// Looks at key number `usize` (an index into argv) of a command that all its keys serve.
+pub type LookFn = fn(&ReadContext<'_>, usize, Args<'_>) -> Result<KeyState, CommandError>;
+/// Checks the arguments of a command that all its keys serve; `None` if it does not wait, else milliseconds, 0 for ever.
+pub type PatienceFn = fn(Args<'_>) -> Result<Option<u64>, CommandError>;
+
+/// Appends what one key, number `usize` in argv, has for the client, its name first; says whether it has anything.
+#[derive(Clone, Copy, Debug)]
+pub enum ServeEach {
+    /// It only reads.
+    Read(fn(&ReadContext<'_>, usize, Args<'_>, &mut Writer<'_>) -> Result<bool, CommandError>),
+    /// It writes, and tells the context all about that itself.
+    Write(
+        fn(&mut WriteContext<'_>, usize, Args<'_>, &mut Writer<'_>) -> Result<bool, CommandError>,
+    ),
+}
+
+/// What a key is to a command that all its keys serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyState {
+    /// Whether it has something for the client now.
+    pub is_ready: bool,
+    /// An argument, by its index in argv, that means something now (`$`: the last id), and what a client that waits
+    /// keeps of it.
+    pub now_means: Option<(usize, Vec<u8>)>,
+}
+
+/// The arguments with which a client waits: those of the request, but for what they mean now.
+#[must_use]
+pub fn waiting_argv<'a>(argv: Argv<'_>, states: impl Iterator<Item = &'a KeyState>) -> ArgvBuf {
+    let mut waiting = ArgvBuf::from_argv(argv);
+    for (index, meaning) in states.filter_map(|state| state.now_means.as_ref()) {
+        waiting.set(*index, meaning);
+    }
+    waiting
+}
+
 /// How a command runs over shards.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
@@ -174,6 +221,15 @@ pub enum Run {
         timeout: Option<TimeoutFn>,
         /// The reply when no key can serve and the client does not wait.
         empty: fn(&mut Writer<'_>),
+    },
+    /// All keys that can serve do, each with one element of the reply; a client may wait until one can (XREAD).
+    AllOf {
+        /// Looks at one key.
+        look: LookFn,
+        /// Serves one key.
+        serve: ServeEach,
+        /// Checks the arguments and reads how long the client waits.
+        patience: PatienceFn,
     },
     /// One element goes from the first key to the second (LMOVE); a client may wait for the first key to have one. What
     /// travels is the element, however much the keys hold.
@@ -336,6 +392,15 @@ pub const TABLES: &[&[Command]] = &[
     geo::place::COMMANDS,
     geo::search::COMMANDS,
     geo::radius::COMMANDS,
+    stream::add::COMMANDS,
+    stream::trim::COMMANDS,
+    stream::range::COMMANDS,
+    stream::read::COMMANDS,
+    stream::read_group::COMMANDS,
+    stream::group::COMMANDS,
+    stream::pending::COMMANDS,
+    stream::claim::COMMANDS,
+    stream::info::COMMANDS,
     key::delete::COMMANDS,
     key::expire::COMMANDS,
     key::rename::COMMANDS,

@@ -58,6 +58,9 @@ impl Shard {
         if waiter.claim.is_taken() {
             return;
         }
+        if matches!(waiter.command.run, Run::AllOf { .. }) {
+            return self.wait_for_any(now, waiter, key_indices);
+        }
         for &key_index in key_indices {
             let key = key_at(waiter.argv.as_argv(), key_index);
             let kind = self.keyspace.database(waiter.db).find(key, now).map(|e| e.value.kind());
@@ -97,6 +100,7 @@ impl Shard {
         while let Some(key) = self.waiters.next_ready() {
             if self.locks.is_empty() || self.may_serve(&key) {
                 while self.serve_next(now, &key) {}
+                self.wake_readers(now, &key);
             } else {
                 postponed.push(key);
             }
@@ -188,7 +192,6 @@ fn wants(command: &Command, kind: Kind) -> bool {
     match command.spec.group {
         Group::List => kind == Kind::List,
         Group::SortedSet => kind == Kind::SortedSet,
-        Group::Stream => kind == Kind::Stream,
         _ => false,
     }
 }

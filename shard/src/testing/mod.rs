@@ -9,7 +9,7 @@ pub mod facts;
 pub mod print;
 
 use crate::call::{Call, ClientFacts, Now, Outcome};
-use crate::commands::{self, Command};
+use crate::commands::{self, Command, Run};
 use crate::effects::KeyEvent;
 use crate::event::EventClasses;
 use crate::options::Options;
@@ -80,17 +80,27 @@ impl TestShard {
     /// Leaves the client of `call` waiting; the next request comes from another one.
     fn wait(&mut self, call: &Call<'_>) {
         self.waiter_count += 1;
+        let keys = call.command.waited_keys(call.argv);
+        let argv = match call.command.run {
+            Run::AllOf { .. } => {
+                let checks = self.shard.check_keys(self.now, call, &keys);
+                let checks = checks.expect("they were right a moment ago");
+                commands::waiting_argv(call.argv, checks.iter())
+            }
+            _ => ArgvBuf::from_argv(call.argv),
+        };
         let waiter = Waiter {
             id: WaiterId { core: 0, token: self.waiter_count },
             claim: Claim::default(),
             command: call.command,
-            argv: Arc::new(ArgvBuf::from_argv(call.argv)),
+            argv: Arc::new(argv),
             db: call.db,
             resp: call.resp,
             is_remote: false,
             is_back: false,
+            own_keys: Arc::default(),
         };
-        self.shard.wait(self.now, &waiter, &call.command.waited_keys(call.argv));
+        self.shard.wait(self.now, &waiter, &keys);
     }
 
     fn select(&mut self, index: Option<&[u8]>, reply: &mut Writer<'_>) {

@@ -1,16 +1,23 @@
-//! Lists: byte strings in order, cheap at both ends. Packed while small, a double-ended queue beyond the threshold.
+//! Lists: byte strings in order, cheap at both ends and by position.
 //!
-//! Path: `commands::list` -> here -> `types::packed`.
-//! Small form: one packed run (`listpack`). Large form: one allocation per element (`quicklist`).
-//! Invariant: `packed_size` is what Redis's listpack of the same elements would take, its head and end included, since
-//! the threshold (`list-max-listpack-size`) is about that size. A large list goes back to the small form when it has
-//! shrunk to half the threshold. Source: sizes, thresholds and names as in Redis 7.2.
+//! Path: `commands::list` -> here -> `types::list::run`.
+//! The elements stand in runs of up to 4 KiB, one behind the other; most lists are a single one. Small form
+//! (`listpack`) and large form (`quicklist`) differ in name only.
+//! Invariants: no run is empty, but for the one of a list without elements. `packed_size` is what Redis's listpack of
+//! the same elements would take, its head and end included, since the threshold (`list-max-listpack-size`) is about
+//! that size. A large list goes back to the small form when it has shrunk to half the threshold. Source: sizes,
+//! thresholds and names as in Redis 7.2.
 
+mod element;
+mod run;
+
+pub use element::{Element, Text};
+
+use crate::memory::block_size;
 use crate::options::Options;
-use crate::types::packed::Packed;
 use crate::types::rebuild::Batches;
-use protocol::number;
 use protocol::request::ArgvBuf;
+use run::Run;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -20,6 +27,8 @@ const EMPTY_SIZE: usize = 7;
 const SIZE_CLASSES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 /// Largest size in bytes where the threshold is a number of elements.
 const COUNTED_SIZE_MAX: usize = 8 << 10;
+/// Two neighbouring runs that are no larger together become one.
+const JOINED_SIZE_MAX: usize = run::SIZE_MAX / 2;
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,21 +96,93 @@ impl ListLimit {
 }
 
 /// A list.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct List {
-    form: Form,
+    runs: Runs,
+    len: usize,
     packed_size: usize,
+    /// Bytes of heap of all runs.
+    run_heap: usize,
+    /// Whether it is in the large form.
+    is_large: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Form {
-    Small(Packed),
-    Large(VecDeque<Box<[u8]>>),
+enum Runs {
+    One(Run),
+    Many(VecDeque<Run>),
+}
+
+impl Runs {
+    fn len(&self) -> usize {
+        match self {
+            Runs::One(_) => 1,
+            Runs::Many(runs) => runs.len(),
+        }
+    }
+
+    fn get(&self, at: usize) -> &Run {
+        match self {
+            Runs::One(run) => run,
+            Runs::Many(runs) => &runs[at],
+        }
+    }
+
+    fn get_mut(&mut self, at: usize) -> &mut Run {
+        match self {
+            Runs::One(run) => run,
+            Runs::Many(runs) => &mut runs[at],
+        }
+    }
+
+    fn insert(&mut self, at: usize, run: Run) {
+        if let Runs::One(only) = self {
+            let only = std::mem::replace(only, Run::new(End::Right));
+            let mut runs = VecDeque::with_capacity(2);
+            runs.push_back(only);
+            *self = Runs::Many(runs);
+        }
+        if let Runs::Many(runs) = self {
+            runs.insert(at, run);
+        }
+    }
+
+    /// Removes the runs of `range`; one remains in any case, an empty one if need be.
+    fn remove(&mut self, range: Range<usize>) {
+        match self {
+            Runs::One(run) if !range.is_empty() => *run = Run::new(End::Right),
+            Runs::One(_) => {}
+            Runs::Many(runs) => {
+                runs.drain(range);
+                if runs.len() < 2 {
+                    *self = Runs::One(runs.pop_front().unwrap_or(Run::new(End::Right)));
+                } else if runs.len() < runs.capacity() / 4 {
+                    runs.shrink_to(2 * runs.len());
+                }
+            }
+        }
+    }
+
+    fn heap_size(&self) -> usize {
+        match self {
+            Runs::One(_) => 0,
+            Runs::Many(runs) => block_size(runs.capacity() * size_of::<Run>()),
+        }
+    }
 }
 
 impl Default for List {
     fn default() -> Self {
-        List { form: Form::Small(Packed::default()), packed_size: EMPTY_SIZE }
+        let runs = Runs::One(Run::new(End::Right));
+        List { runs, len: 0, packed_size: EMPTY_SIZE, run_heap: 0, is_large: false }
+    }
+}
+
+impl Clone for List {
+    fn clone(&self) -> Self {
+        let runs = self.runs.clone();
+        let run_heap = (0..runs.len()).map(|at| runs.get(at).heap_size()).sum();
+        List { runs, run_heap, ..*self }
     }
 }
 
@@ -109,239 +190,371 @@ impl List {
     /// How many elements there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Small(packed) => packed.len(),
-            Form::Large(deque) => deque.len(),
-        }
+        self.len
     }
 
     /// Whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// The name OBJECT ENCODING prints.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Small(_) => "listpack",
-            Form::Large(_) => "quicklist",
-        }
+        if self.is_large { "quicklist" } else { "listpack" }
     }
 
-    /// Bytes of heap this holds. Cost: O(n) in the large form.
+    /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        match &self.form {
-            Form::Small(packed) => packed.heap_size(),
-            Form::Large(deque) => {
-                let elements = deque.iter().map(|element| element.len());
-                deque.capacity() * size_of::<Box<[u8]>>() + elements.sum::<usize>()
-            }
-        }
+        self.run_heap + self.runs.heap_size()
     }
 
-    /// Element `index`. Cost: O(1) in the large form.
+    /// Element `index`. Cost: O(r), r runs up to it from the nearer end.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&[u8]> {
-        match &self.form {
-            Form::Small(packed) => packed.spot(index).map(|spot| packed.get(spot)),
-            Form::Large(deque) => deque.get(index).map(|element| &**element),
-        }
+    pub fn get(&self, index: usize) -> Option<Element<'_>> {
+        (index < self.len).then(|| self.range(index..index + 1).next()).flatten()
     }
 
     /// The element at one end.
     #[must_use]
-    pub fn end(&self, end: End) -> Option<&[u8]> {
+    pub fn end(&self, end: End) -> Option<Element<'_>> {
         self.range(self.range_at(end, 1)).next()
     }
 
     /// All elements in order, from either end.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let (small, large) = match &self.form {
-            Form::Small(packed) => (Some(packed), None),
-            Form::Large(deque) => (None, Some(deque)),
-        };
-        let small = small.into_iter().flat_map(Packed::iter);
-        small.chain(large.into_iter().flatten().map(|element| &**element))
+    #[must_use]
+    pub fn iter(&self) -> Elements<'_> {
+        self.range(0..self.len)
     }
 
     /// Where the `count` elements at one end are; all of them if there are fewer.
     #[must_use]
     pub fn range_at(&self, end: End, count: usize) -> Range<usize> {
-        let count = count.min(self.len());
+        let count = count.min(self.len);
         match end {
             End::Left => 0..count,
-            End::Right => self.len() - count..self.len(),
+            End::Right => self.len - count..self.len,
         }
     }
 
     /// The elements of `range`, which must lie inside the list.
-    pub fn range(&self, range: Range<usize>) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let (small, large) = match &self.form {
-            Form::Small(packed) => (Some(packed.range(range)), None),
-            Form::Large(deque) => (None, Some(deque.range(range))),
+    #[must_use]
+    pub fn range(&self, range: Range<usize>) -> Elements<'_> {
+        let left_count = range.len();
+        if left_count == 0 {
+            return Elements { list: self, front: None, runs: 0..0, back: None, left_count };
+        }
+        let (first, start) = self.locate(range.start);
+        let (last, end) = self.locate(range.end - 1);
+        let in_run = |at: usize| {
+            let run = self.runs.get(at);
+            let start = if at == first { start } else { 0 };
+            let end = if at == last { end + 1 } else { run.len() };
+            run.range(start..end)
         };
-        small.into_iter().flatten().chain(large.into_iter().flatten().map(|element| &**element))
+        let back = (last > first).then(|| in_run(last));
+        let runs = first + 1..last.max(first + 1);
+        Elements { list: self, front: Some(in_run(first)), runs, back, left_count }
     }
 
     /// Makes ready for `count` elements of `size` bytes in all: goes over to the large form now if they would not fit.
     pub fn prepare(&mut self, count: usize, size: usize, limit: ListLimit) {
-        if limit.is_exceeded(self.packed_size + size, self.len() + count) {
-            self.enlarge();
-        }
+        self.is_large |= limit.is_exceeded(self.packed_size + size, self.len + count);
     }
 
     /// Goes back to the small form if the list has become small enough; called after elements were removed or
-    /// replaced. Cost: O(n), but only after that many elements have gone.
+    /// replaced.
     pub fn settle(&mut self, limit: ListLimit) {
-        if let Form::Large(deque) = &self.form
-            && limit.is_far(self.packed_size, deque.len())
-        {
-            let mut packed = Packed::default();
-            deque.iter().for_each(|element| packed.push(element));
-            self.form = Form::Small(packed);
-        }
+        self.is_large &= !limit.is_far(self.packed_size, self.len);
     }
 
     /// Adds an element at one end; [`List::prepare`] has been called for it.
     pub fn push(&mut self, end: End, element: &[u8]) {
-        self.packed_size += packed_size(element);
-        match (&mut self.form, end) {
-            (Form::Small(packed), End::Left) => packed.insert(packed.start(), &[element]),
-            (Form::Small(packed), End::Right) => packed.push(element),
-            (Form::Large(deque), End::Left) => deque.push_front(element.into()),
-            (Form::Large(deque), End::Right) => deque.push_back(element.into()),
+        let element = Element::of(element);
+        self.len += 1;
+        self.packed_size += element.listpack_size();
+        let last = match end {
+            End::Left => 0,
+            End::Right => self.runs.len() - 1,
+        };
+        if self.runs.get(last).takes(end, element.size()) {
+            return self.change(last, |run| run.push(end, element));
         }
+        self.change(last, Run::seal);
+        let at = if end == End::Left { 0 } else { self.runs.len() };
+        self.insert_run(at, Run::new(end));
+        self.change(at, |run| run.push(end, element));
     }
 
     /// Inserts an element so that it gets `index`, which is at most the length; [`List::prepare`] has been called.
+    /// Cost: as [`List::get`], and O(1) elements of one run are moved.
     pub fn insert(&mut self, index: usize, element: &[u8]) {
-        self.packed_size += packed_size(element);
-        match &mut self.form {
-            Form::Small(packed) => {
-                let spot = packed.spot(index).unwrap_or(packed.end());
-                packed.insert(spot, &[element]);
-            }
-            Form::Large(deque) => deque.insert(index, element.into()),
+        if index == self.len {
+            return self.push(End::Right, element);
         }
+        let (at, inside) = self.locate(index);
+        let element = Element::of(element);
+        self.len += 1;
+        self.packed_size += element.listpack_size();
+        if self.runs.get(at).has_room(element.size()) {
+            return self.change(at, |run| run.insert(inside, element));
+        }
+        let mut between = at;
+        if inside > 0 {
+            let mut tail = None;
+            self.change(at, |run| tail = Some(run.split_off(inside)));
+            between += 1;
+            tail.into_iter().for_each(|tail| self.insert_run(between, tail));
+        }
+        self.insert_run(between, Run::new(End::Right));
+        self.change(between, |run| run.push(End::Right, element));
+        self.join(between);
+        self.join(between.saturating_sub(1));
     }
 
-    /// Replaces element `index`, which exists; [`List::prepare`] has been called.
+    /// Replaces element `index`, which exists; [`List::prepare`] has been called. Cost: as [`List::insert`].
     pub fn set(&mut self, index: usize, element: &[u8]) {
+        let (at, inside) = self.locate(index);
         let old = self.get(index).expect("the caller has looked");
-        self.packed_size -= packed_size(old);
-        self.packed_size += packed_size(element);
-        match &mut self.form {
-            Form::Small(packed) => {
-                let spot = packed.spot(index).expect("the caller has looked");
-                packed.replace(spot, &[element]);
-            }
-            Form::Large(deque) => deque[index] = element.into(),
+        let new = Element::of(element);
+        let run = self.runs.get(at);
+        let old_size = old.size();
+        let fits = new.size() <= old_size || run.len() == 1 || run.has_room(new.size() - old_size);
+        if !fits {
+            self.remove(index..index + 1);
+            return self.insert(index, element);
         }
+        self.packed_size -= old.listpack_size();
+        self.packed_size += new.listpack_size();
+        self.change(at, |run| run.set(inside, new));
     }
 
-    /// Removes the elements of `range`, which must lie inside the list.
+    /// Removes the elements of `range`, which must lie inside the list. Cost: O(1) for each.
     pub fn remove(&mut self, range: Range<usize>) {
         if range.is_empty() {
             return;
         }
-        self.packed_size -= self.range(range.clone()).map(packed_size).sum::<usize>();
-        match &mut self.form {
-            Form::Small(packed) => {
-                let spot = packed.spot(range.start).expect("the range lies inside the list");
-                packed.remove(spot, range.len());
+        let removed_size = self.range(range.clone()).map(Element::listpack_size).sum::<usize>();
+        self.packed_size -= removed_size;
+        self.len -= range.len();
+        let (first, start) = self.locate_in(range.start, self.len + range.len());
+        let mut left_count = range.len();
+        let mut emptied = first..first;
+        for at in first..self.runs.len() {
+            let start = if at == first { start } else { 0 };
+            let run_len = self.runs.get(at).len();
+            let count = left_count.min(run_len - start);
+            left_count -= count;
+            if count == run_len {
+                emptied = if emptied.is_empty() { at..at + 1 } else { emptied.start..at + 1 };
+            } else if count > 0 {
+                self.change(at, |run| run.remove(start..start + count));
             }
-            Form::Large(deque) => {
-                deque.drain(range);
-                if deque.len() < deque.capacity() / 4 {
-                    deque.shrink_to(2 * deque.len());
-                }
+            if left_count == 0 {
+                break;
             }
         }
+        self.remove_runs(emptied);
+        self.join(first);
+        self.join(first.saturating_sub(1));
     }
 
     /// Removes elements equal to `element`, at most `count_max`, looking from `end` on, and returns how many.
     pub fn remove_equal(&mut self, end: End, element: &[u8], count_max: usize) -> usize {
+        let element = Element::of(element);
         let equal_count = self.iter().filter(|candidate| *candidate == element).count();
         let removed_count = equal_count.min(count_max);
         let first = match end {
             End::Left => 0,
             End::Right => equal_count - removed_count,
         };
+        let removed = first..first + removed_count;
         let mut seen_count = 0;
-        let mut keep = |candidate: &[u8]| {
-            if candidate != element {
-                return true;
+        for at in (0..self.runs.len()).rev() {
+            // From the back, so that a run that has become empty can go: what is seen is counted from there too.
+            let run = self.runs.get(at);
+            let in_run = run.range(0..run.len()).filter(|candidate| *candidate == element).count();
+            if in_run == 0 {
+                continue;
             }
-            seen_count += 1;
-            !(first..first + removed_count).contains(&(seen_count - 1))
-        };
-        match &mut self.form {
-            Form::Small(packed) => packed.retain(keep),
-            Form::Large(deque) => deque.retain(|candidate| keep(candidate)),
+            seen_count += in_run;
+            let mut number = equal_count - seen_count;
+            self.change(at, |run| {
+                run.retain(|candidate| {
+                    if candidate != element {
+                        return true;
+                    }
+                    number += 1;
+                    !removed.contains(&(number - 1))
+                });
+            });
+            if self.runs.get(at).len() == 0 {
+                self.remove_runs(at..at + 1);
+            }
+            self.join(at);
         }
-        self.packed_size -= removed_count * packed_size(element);
+        self.len -= removed_count;
+        self.packed_size -= removed_count * element.listpack_size();
         removed_count
     }
 
     /// Drops about `budget` elements of a list that nobody needs any more; says whether some are left.
     pub fn free_some(&mut self, budget: usize) -> bool {
-        let len = self.len();
-        self.remove(len.saturating_sub(budget)..len);
+        self.remove(self.range_at(End::Right, budget));
         !self.is_empty()
     }
 
     /// Hands out commands that make this list under `key`.
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"RPUSH", key], emit);
-        self.iter().for_each(|element| batches.push(&[element]));
+        self.iter().for_each(|element| batches.push(&[&element.text()]));
         batches.finish();
     }
 
-    fn enlarge(&mut self) {
-        if let Form::Small(packed) = &self.form {
-            self.form = Form::Large(packed.iter().map(Box::from).collect());
-        }
+    /// The run of element `index` and the index of the element in it. Cost: O(r), r runs up to it from the nearer end.
+    fn locate(&self, index: usize) -> (usize, usize) {
+        self.locate_in(index, self.len)
     }
 
-    /// Panics unless the size is that of the elements.
+    /// The same while the runs hold `len` elements.
+    fn locate_in(&self, index: usize, len: usize) -> (usize, usize) {
+        let run_count = self.runs.len();
+        if index < len / 2 {
+            let mut inside = index;
+            for at in 0..run_count {
+                let run_len = self.runs.get(at).len();
+                if inside < run_len {
+                    return (at, inside);
+                }
+                inside -= run_len;
+            }
+        } else {
+            let mut begin = len;
+            for at in (0..run_count).rev() {
+                begin -= self.runs.get(at).len();
+                if begin <= index {
+                    return (at, index - begin);
+                }
+            }
+        }
+        unreachable!("the index lies inside the list")
+    }
+
+    /// Changes run `at` and counts its memory again.
+    fn change(&mut self, at: usize, change: impl FnOnce(&mut Run)) {
+        let run = self.runs.get_mut(at);
+        self.run_heap -= run.heap_size();
+        change(run);
+        self.run_heap += run.heap_size();
+    }
+
+    fn insert_run(&mut self, at: usize, run: Run) {
+        self.run_heap += run.heap_size();
+        self.runs.insert(at, run);
+    }
+
+    fn remove_runs(&mut self, range: Range<usize>) {
+        for at in range.clone() {
+            self.run_heap -= self.runs.get(at).heap_size();
+        }
+        self.runs.remove(range);
+    }
+
+    /// Makes one of run `at` and the one behind it if both are small.
+    fn join(&mut self, at: usize) {
+        if at + 1 >= self.runs.len() {
+            return;
+        }
+        let (left, right) = (self.runs.get(at), self.runs.get(at + 1));
+        if left.size() + right.size() > JOINED_SIZE_MAX {
+            return;
+        }
+        let mut joined = Run::new(End::Right);
+        for run in [left, right] {
+            run.range(0..run.len()).for_each(|element| joined.push(End::Right, element));
+        }
+        self.remove_runs(at + 1..at + 2);
+        self.change(at, |run| *run = joined);
+    }
+
+    /// Panics unless lengths and sizes are those of the elements.
     #[cfg(test)]
     fn check_invariants(&self) {
-        let size = self.iter().map(packed_size).sum::<usize>();
+        let size = self.iter().map(Element::listpack_size).sum::<usize>();
         assert_eq!(self.packed_size, EMPTY_SIZE + size);
-        if let Form::Small(packed) = &self.form {
-            packed.check_invariants();
+        assert_eq!(self.iter().count(), self.len);
+        let runs = (0..self.runs.len()).map(|at| self.runs.get(at));
+        assert_eq!(runs.clone().map(Run::len).sum::<usize>(), self.len);
+        assert_eq!(runs.clone().map(Run::heap_size).sum::<usize>(), self.run_heap);
+        assert!(self.is_empty() || runs.clone().all(|run| run.len() > 0));
+        assert!(runs.clone().all(|run| run.len() == 1 || run.size() <= run::SIZE_MAX));
+        runs.for_each(Run::check_invariants);
+    }
+}
+
+/// Elements of a [`List`], from either end.
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    list: &'a List,
+    front: Option<run::Elements<'a>>,
+    /// The runs between `front` and `back`.
+    runs: Range<usize>,
+    back: Option<run::Elements<'a>>,
+    left_count: usize,
+}
+
+impl<'a> Elements<'a> {
+    fn whole_run(&self, at: usize) -> run::Elements<'a> {
+        let run = self.list.runs.get(at);
+        run.range(0..run.len())
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        if self.left_count == 0 {
+            return None;
+        }
+        self.left_count -= 1;
+        loop {
+            if let Some(element) = self.front.as_mut().and_then(Iterator::next) {
+                return Some(element);
+            }
+            self.front = match self.runs.next() {
+                Some(at) => Some(self.whole_run(at)),
+                None => return self.back.as_mut()?.next(),
+            };
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left_count, Some(self.left_count))
+    }
+}
+
+impl DoubleEndedIterator for Elements<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.left_count == 0 {
+            return None;
+        }
+        self.left_count -= 1;
+        loop {
+            if let Some(element) = self.back.as_mut().and_then(DoubleEndedIterator::next_back) {
+                return Some(element);
+            }
+            self.back = match self.runs.next_back() {
+                Some(at) => Some(self.whole_run(at)),
+                None => return self.front.as_mut()?.next_back(),
+            };
         }
     }
 }
 
-/// The size of one element in a listpack, in bytes: its head, its text unless it is an integer, and its length again
-/// for walking backwards.
-fn packed_size(element: &[u8]) -> usize {
-    let size = match number::parse_i64(element) {
-        Some(0..=127) => 1,
-        Some(-4096..=4095) => 2,
-        Some(-32_768..=32_767) => 3,
-        Some(-8_388_608..=8_388_607) => 4,
-        Some(-2_147_483_648..=2_147_483_647) => 5,
-        Some(_) => 9,
-        None => match element.len() {
-            len @ 0..64 => 1 + len,
-            len @ 64..4096 => 2 + len,
-            len => 5 + len,
-        },
-    };
-    let size_len = match size {
-        0..128 => 1,
-        128..16_384 => 2,
-        16_384..2_097_152 => 3,
-        2_097_152..268_435_456 => 4,
-        _ => 5,
-    };
-    size + size_len
-}
+impl ExactSizeIterator for Elements<'_> {}
 
 /// The same elements in the same order, in whatever form.
 impl PartialEq for List {
@@ -351,153 +564,4 @@ impl PartialEq for List {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Rng;
-
-    fn limit(list_max_listpack_size: i64) -> ListLimit {
-        ListLimit::from(&Options { list_max_listpack_size, ..Options::default() })
-    }
-
-    fn push(list: &mut List, end: End, element: &[u8], limit: ListLimit) {
-        list.prepare(1, element.len(), limit);
-        list.push(end, element);
-    }
-
-    #[test]
-    fn sizes_are_those_of_a_listpack() {
-        for (element, size) in [
-            ("", 2),
-            ("a", 3),
-            ("0", 2),
-            ("127", 2),
-            ("128", 3),
-            ("-1", 3),
-            ("4095", 3),
-            ("4096", 4),
-            ("32768", 5),
-            ("8388608", 6),
-            ("2147483648", 10),
-            ("01", 4),
-        ] {
-            assert_eq!(packed_size(element.as_bytes()), size, "{element:?}");
-        }
-        assert_eq!(packed_size(&[b'x'; 63]), 65);
-        assert_eq!(packed_size(&[b'x'; 64]), 67);
-        assert_eq!(packed_size(&[b'x'; 125]), 128);
-        assert_eq!(packed_size(&[b'x'; 126]), 130);
-        assert_eq!(packed_size(&[b'x'; 4096]), 4103);
-    }
-
-    #[test]
-    fn a_threshold_is_a_size_or_a_count() {
-        let mut list = List::default();
-        for _ in 0..3 {
-            push(&mut list, End::Right, b"a", limit(3));
-        }
-        assert_eq!(list.encoding(), "listpack");
-        push(&mut list, End::Right, b"a", limit(3));
-        assert_eq!(list.encoding(), "quicklist");
-        list.remove(0..2);
-        list.settle(limit(3));
-        assert_eq!(list.encoding(), "quicklist");
-        list.remove(0..1);
-        list.settle(limit(3));
-        assert_eq!(list.encoding(), "listpack");
-
-        let mut list = List::default();
-        push(&mut list, End::Left, &[b'x'; 8000], limit(-2));
-        assert_eq!(list.encoding(), "listpack");
-        push(&mut list, End::Left, &[b'x'; 179], limit(-2)); // 7 + 8007 + 179 is more than 8192
-        assert_eq!(list.encoding(), "quicklist");
-        list.settle(limit(-2));
-        assert_eq!(list.encoding(), "quicklist");
-        list.remove(1..2);
-        list.settle(limit(-2));
-        assert_eq!(list.encoding(), "listpack");
-        assert_eq!(limit(-7), limit(-5));
-        assert_eq!(limit(0), limit(1));
-    }
-
-    #[test]
-    fn it_is_rebuilt_in_batches() {
-        let mut list = List::default();
-        (0..65).for_each(|number: u8| push(&mut list, End::Right, &[number], limit(-2)));
-        let mut copy = List::default();
-        let mut lens = Vec::new();
-        list.rebuild(b"key", &mut |command| {
-            lens.push(command.as_argv().len());
-            for element in command.as_argv().iter().skip(2) {
-                push(&mut copy, End::Right, element, limit(-2));
-            }
-        });
-        assert_eq!(lens, [2 + 64, 2 + 1]);
-        assert_eq!(copy, list);
-    }
-
-    #[test]
-    fn it_does_what_a_vector_does() {
-        let seed = 0x7157;
-        println!("seed {seed:#x}");
-        let mut rng = Rng::new(seed);
-        for _ in 0..40 {
-            let limit = limit(rng.below(60) as i64);
-            let mut list = List::default();
-            let mut model: Vec<Vec<u8>> = Vec::new();
-            for step in 0..500 {
-                let element = rng.below(20).to_string().into_bytes();
-                let index = rng.below(model.len() + 1);
-                let end = if rng.below(2) == 0 { End::Left } else { End::Right };
-                list.prepare(1, element.len(), limit);
-                match rng.below(8) {
-                    0..3 => {
-                        list.push(end, &element);
-                        let at = if end == End::Left { 0 } else { model.len() };
-                        model.insert(at, element);
-                    }
-                    3 => {
-                        list.insert(index, &element);
-                        model.insert(index, element);
-                    }
-                    4 if index < model.len() => {
-                        list.set(index, &element);
-                        model[index] = element;
-                    }
-                    5 => {
-                        let count = rng.below((model.len() - index).min(9) + 1);
-                        assert!(list.range(index..index + count).eq(&model[index..index + count]));
-                        list.remove(index..index + count);
-                        model.drain(index..index + count);
-                        list.settle(limit);
-                    }
-                    6 => {
-                        let count_max = rng.below(3);
-                        let mut kept = Vec::new();
-                        let mut removed_count = 0;
-                        if end == End::Right {
-                            model.reverse();
-                        }
-                        for candidate in model {
-                            if candidate == element && removed_count < count_max {
-                                removed_count += 1;
-                            } else {
-                                kept.push(candidate);
-                            }
-                        }
-                        model = kept;
-                        if end == End::Right {
-                            model.reverse();
-                        }
-                        assert_eq!(list.remove_equal(end, &element, count_max), removed_count);
-                        list.settle(limit);
-                    }
-                    _ => assert_eq!(list.get(index), model.get(index).map(Vec::as_slice)),
-                }
-                list.check_invariants();
-                assert_eq!(list.len(), model.len());
-                assert!(list.iter().eq(&model), "step {step}");
-                assert!(list.iter().rev().eq(model.iter().rev()), "step {step}");
-            }
-        }
-    }
-}
+mod tests;

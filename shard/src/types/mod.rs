@@ -6,10 +6,10 @@ pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 
 pub mod chunks;
-pub mod dense_table;
 pub mod hash_index;
 pub mod intset;
 pub mod packed;

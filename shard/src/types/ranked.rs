@@ -5,9 +5,12 @@
 //! A B+ tree that counts: items stand in leaves, a branch knows of each child how many items it holds and which is
 //! the first. Source: order statistics in B-trees, Knuth, The Art of Computer Programming 3, 6.2.3 and 6.2.4.
 //!
+//! A vector of items or children grows to the next block that the allocator has, not by doubling.
+//!
 //! Invariant: leaves are equally deep; every node but the root holds between a quarter of its limit and its limit;
 //! counts and first items are those of the children.
 
+use crate::memory::block_size;
 use std::ops::Range;
 
 /// Most items in a leaf.
@@ -16,10 +19,12 @@ const LEAF_LEN_MAX: usize = 64;
 const BRANCH_LEN_MAX: usize = 32;
 
 /// A sequence of small items.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RankedList<T> {
     root: Node<T>,
     len: usize,
+    /// Bytes of heap of all nodes.
+    heap: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,9 +42,18 @@ struct Child<T> {
     node: Box<Node<T>>,
 }
 
+impl<T: Copy> Clone for RankedList<T> {
+    fn clone(&self) -> Self {
+        // A copied vector has no room that its original has.
+        let root = self.root.clone();
+        let heap = root.heap_size();
+        RankedList { root, len: self.len, heap }
+    }
+}
+
 impl<T> Default for RankedList<T> {
     fn default() -> Self {
-        RankedList { root: Node::Leaf(Vec::new()), len: 0 }
+        RankedList { root: Node::Leaf(Vec::new()), len: 0, heap: 0 }
     }
 }
 
@@ -56,10 +70,10 @@ impl<T: Copy> RankedList<T> {
         self.len == 0
     }
 
-    /// Bytes of heap this holds. Cost: O(n / 64).
+    /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.root.heap_size()
+        self.heap
     }
 
     /// How many items stand before the first one for which `is_before` says no; it must say yes for a beginning of the
@@ -98,9 +112,10 @@ impl<T: Copy> RankedList<T> {
     pub fn insert(&mut self, index: usize, item: T) {
         assert!(index <= self.len, "the place lies inside the list or at its end");
         self.len += 1;
-        if let Some(sibling) = self.root.insert(index, item) {
+        if let Some(sibling) = self.root.insert(index, item, &mut self.heap) {
             let root = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
             self.root = Node::Branch(vec![Child::new(root), sibling]);
+            self.heap += self.root.own_heap() + Child::<T>::BOX;
         }
     }
 
@@ -108,13 +123,23 @@ impl<T: Copy> RankedList<T> {
     pub fn remove(&mut self, index: usize) -> T {
         assert!(index < self.len, "the item exists");
         self.len -= 1;
-        let item = self.root.remove(index);
+        let item = self.root.remove(index, &mut self.heap);
+        let root_heap = self.root.own_heap();
         if let Node::Branch(children) = &mut self.root
             && children.len() == 1
         {
             self.root = *children.pop().expect("there is one").node;
+            self.heap -= root_heap + Child::<T>::BOX;
         }
         item
+    }
+
+    /// Drops about `budget` items from the end on; says whether some are left. Cost: O(log n) for each.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        for _ in 0..budget.min(self.len) {
+            self.remove(self.len - 1);
+        }
+        !self.is_empty()
     }
 
     /// The items of `range` that exist, from either end. Cost: O(log n) for each end, O(1) for each item.
@@ -146,6 +171,7 @@ impl<T: Copy> RankedList<T> {
         T: PartialEq + std::fmt::Debug,
     {
         assert_eq!(self.root.check(true).0, self.len);
+        assert_eq!(self.root.heap_size(), self.heap);
     }
 }
 
@@ -195,6 +221,9 @@ impl<T: Copy> DoubleEndedIterator for Items<'_, T> {
 impl<T: Copy> ExactSizeIterator for Items<'_, T> {}
 
 impl<T: Copy> Child<T> {
+    /// Bytes of heap of a node itself, without its vector.
+    const BOX: usize = block_size(size_of::<Node<T>>());
+
     fn new(node: Node<T>) -> Self {
         let (count, first) = match &node {
             Node::Leaf(items) => (items.len(), items[0]),
@@ -213,13 +242,30 @@ impl<T: Copy> Child<T> {
 }
 
 impl<T: Copy> Node<T> {
-    fn heap_size(&self) -> usize {
+    /// Bytes of heap of its vector.
+    fn own_heap(&self) -> usize {
         match self {
-            Node::Leaf(items) => items.capacity() * size_of::<T>(),
+            Node::Leaf(items) => block_size(items.capacity() * size_of::<T>()),
+            Node::Branch(children) => block_size(children.capacity() * size_of::<Child<T>>()),
+        }
+    }
+
+    /// Bytes of heap of its vector and of all below.
+    fn heap_size(&self) -> usize {
+        let below = match self {
+            Node::Leaf(_) => 0,
             Node::Branch(children) => {
-                let below = children.iter().map(|c| size_of::<Node<T>>() + c.node.heap_size());
-                children.capacity() * size_of::<Child<T>>() + below.sum::<usize>()
+                children.iter().map(|child| Child::<T>::BOX + child.node.heap_size()).sum()
             }
+        };
+        self.own_heap() + below
+    }
+
+    /// Gives back memory that is not needed.
+    fn shrink(&mut self) {
+        match self {
+            Node::Leaf(items) => shrink(items),
+            Node::Branch(children) => shrink(children),
         }
     }
 
@@ -249,51 +295,83 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    /// Inserts an item; if this node has become too large, its second half is returned.
-    fn insert(&mut self, index: usize, item: T) -> Option<Child<T>> {
+    /// Inserts an item; if this node is too large for it, its end is cut off and returned. Adds to `heap` what is used
+    /// in addition.
+    fn insert(&mut self, index: usize, item: T, heap: &mut usize) -> Option<Child<T>> {
+        if self.len() == self.len_max() {
+            let mut sibling = self.split(heap);
+            let kept_count = match self {
+                Node::Leaf(items) => items.len(),
+                Node::Branch(children) => count(children),
+            };
+            let more = if index <= kept_count {
+                self.insert(index, item, heap)
+            } else {
+                let more = sibling.node.insert(index - kept_count, item, heap);
+                sibling.count += 1;
+                sibling.refresh_first();
+                more
+            };
+            debug_assert!(more.is_none(), "what has been cut in two has room");
+            return Some(sibling);
+        }
+        *heap -= self.own_heap();
         match self {
-            Node::Leaf(items) => items.insert(index, item),
+            Node::Leaf(items) => {
+                grow(items);
+                items.insert(index, item);
+            }
             Node::Branch(children) => {
                 let (at, index) = child_of(children, index);
                 let child = &mut children[at];
-                let sibling = child.node.insert(index, item);
+                let sibling = child.node.insert(index, item, heap);
                 child.count += 1;
                 child.refresh_first();
                 if let Some(sibling) = sibling {
                     child.count -= sibling.count;
+                    grow(children);
                     children.insert(at + 1, sibling);
                 }
             }
         }
-        (self.len() > self.len_max()).then(|| self.split())
+        *heap += self.own_heap();
+        None
     }
 
     /// Cuts off the second half. A node that is filled from left to right would stay half empty, but for the last
     /// one: so the cut is late, at three quarters.
-    fn split(&mut self) -> Child<T> {
+    fn split(&mut self, heap: &mut usize) -> Child<T> {
+        *heap -= self.own_heap();
         let at = self.len() * 3 / 4;
-        Child::new(match self {
+        let cut_off = match self {
             Node::Leaf(items) => Node::Leaf(items.split_off(at)),
             Node::Branch(children) => Node::Branch(children.split_off(at)),
-        })
+        };
+        self.shrink();
+        *heap += self.own_heap() + cut_off.own_heap() + Child::<T>::BOX;
+        Child::new(cut_off)
     }
 
-    fn remove(&mut self, index: usize) -> T {
-        match self {
+    fn remove(&mut self, index: usize, heap: &mut usize) -> T {
+        *heap -= self.own_heap();
+        let item = match self {
             Node::Leaf(items) => items.remove(index),
             Node::Branch(children) => {
                 let (at, index) = child_of(children, index);
                 let child = &mut children[at];
-                let item = child.node.remove(index);
+                let item = child.node.remove(index, heap);
                 child.count -= 1;
                 if child.node.len() < child.node.len_max() / 4 {
-                    join_with_neighbour(children, at);
+                    join_with_neighbour(children, at, heap);
                 } else {
                     child.refresh_first();
                 }
                 item
             }
-        }
+        };
+        self.shrink();
+        *heap += self.own_heap();
+        item
     }
 
     /// Checks this node and returns how many items it holds, the first of them and how deep the leaves are.
@@ -321,6 +399,26 @@ impl<T: Copy> Node<T> {
     }
 }
 
+/// Makes room for one more.
+fn grow<E>(vec: &mut Vec<E>) {
+    if vec.len() == vec.capacity() {
+        vec.reserve_exact(fitting::<E>(vec.len() + 1) - vec.len());
+    }
+}
+
+/// Gives back what is far more than there is.
+fn shrink<E>(vec: &mut Vec<E>) {
+    let capacity = fitting::<E>(vec.len());
+    if vec.capacity() > capacity + capacity / 4 {
+        vec.shrink_to(capacity);
+    }
+}
+
+/// How many there is room for in the block that the allocator gives for `len`.
+fn fitting<E>(len: usize) -> usize {
+    block_size(len * size_of::<E>()) / size_of::<E>()
+}
+
 fn count<T>(children: &[Child<T>]) -> usize {
     children.iter().map(|child| child.count).sum()
 }
@@ -339,17 +437,19 @@ fn child_of<T>(children: &[Child<T>], mut index: usize) -> (usize, usize) {
 
 /// Joins child `at`, which has become too small, with the one beside it, and cuts the two apart again if they are too
 /// large for one.
-fn join_with_neighbour<T: Copy>(children: &mut Vec<Child<T>>, at: usize) {
+fn join_with_neighbour<T: Copy>(children: &mut Vec<Child<T>>, at: usize, heap: &mut usize) {
     debug_assert!(children.len() > 1, "a branch with one child is replaced by it at once");
     let left = at.saturating_sub(1);
     let right = children.remove(left + 1);
     let mut joined = *children.remove(left).node;
+    *heap -= joined.own_heap() + right.node.own_heap() + Child::<T>::BOX;
     match (&mut joined, *right.node) {
         (Node::Leaf(items), Node::Leaf(mut more)) => items.append(&mut more),
         (Node::Branch(items), Node::Branch(mut more)) => items.append(&mut more),
         _ => unreachable!("neighbours are equally deep"),
     }
-    let sibling = (joined.len() > joined.len_max()).then(|| joined.split());
+    *heap += joined.own_heap();
+    let sibling = (joined.len() > joined.len_max()).then(|| joined.split(heap));
     children.insert(left, Child::new(joined));
     if let Some(sibling) = sibling {
         children.insert(left + 1, sibling);

@@ -10,6 +10,7 @@ mod hash;
 mod list;
 mod set;
 mod sorted_set;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,7 @@ pub fn value_type(value: ValueRef<'_>) -> ValueType {
         ValueRef::Set(set) => set::value_type(set),
         ValueRef::SortedSet(set) => sorted_set::value_type(set),
         ValueRef::Hash(hash) => hash::value_type(hash),
+        ValueRef::Stream(_) => ValueType::Stream3,
     }
 }
 
@@ -79,6 +81,7 @@ pub fn save(value: ValueRef<'_>, writer: &mut Writer<'_>) {
         ValueRef::Set(set) => set::save(set, writer),
         ValueRef::SortedSet(set) => sorted_set::save(set, writer),
         ValueRef::Hash(hash) => hash::save(hash, writer),
+        ValueRef::Stream(stream) => stream::save(stream, writer),
     }
 }
 
@@ -108,7 +111,9 @@ pub fn load(
         | ValueType::SortedSetText
         | ValueType::SortedSetZiplist
         | ValueType::SortedSetListpack => sorted_set::load(value_type, reader, options),
-        _ => Err(reader.damaged("a value of an unknown type")),
+        ValueType::Stream | ValueType::Stream2 | ValueType::Stream3 => {
+            stream::load(value_type, reader)
+        }
     }
 }
 

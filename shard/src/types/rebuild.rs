@@ -24,6 +24,7 @@ pub fn commands(
         ValueRef::Set(set) => set.rebuild(key, emit),
         ValueRef::SortedSet(set) => set.rebuild(key, emit),
         ValueRef::Hash(hash) => hash.rebuild(key, emit),
+        ValueRef::Stream(stream) => stream.rebuild(key, emit),
     }
     if let Some(at_ms) = expire_at_ms {
         let mut digits = itoa::Buffer::new();

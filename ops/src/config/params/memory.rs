@@ -15,8 +15,6 @@ const FREED_IN_STEPS: &str =
 
 const NO_SETS: &str = "sets are not built yet";
 
-const NO_STREAMS: &str = "streams are not built yet";
-
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::memory("maxmemory", 0, ULONG_MAX, "0")
         .store(|s, v| s.maxmemory_bytes = v.number())
@@ -105,12 +103,10 @@ pub(super) const ROWS: &[Parameter] = &[
         .docs("Bytes per member up to which a sorted set stays a listpack."),
     Parameter::memory("stream-node-max-bytes", 0, LONG_MAX, "4096")
         .store(|s, v| s.stream_node_max_bytes = v.number())
-        .docs("Bytes of one stream node; 0: no limit.")
-        .no_effect(NO_STREAMS),
+        .docs("Bytes of one stream node; 0: no limit."),
     Parameter::integer("stream-node-max-entries", 0, LONG_MAX, "100")
         .store(|s, v| s.stream_node_max_entries = v.number())
-        .docs("Entries of one stream node; 0: no limit.")
-        .no_effect(NO_STREAMS),
+        .docs("Entries of one stream node; 0: no limit."),
     Parameter::memory("hll-sparse-max-bytes", 0, LONG_MAX, "3000")
         .store(|s, v| s.hll_sparse_max_bytes = v.number())
         .docs("Bytes up to which a HyperLogLog stays sparse."),

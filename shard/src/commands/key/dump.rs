@@ -3,6 +3,7 @@
 //! Path: `shard::Shard::execute` -> here -> `types::rdb`.
 
 use crate::args::Args;
+use crate::call::Now;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
 use crate::context::{ReadContext, WriteContext};
@@ -60,7 +61,7 @@ const _: () = check(COMMANDS);
 const TTL_INDEX: usize = 2;
 
 /// Longest idle time that is stored, half of what the clock of an entry can tell: 97 days.
-const IDLE_SECONDS_MAX: i64 = 1 << 23;
+const IDLE_SECONDS_MAX: u32 = 1 << 23;
 
 /// Writes a value as RDB bytes. Reply: the payload, or null if there is no such key.
 fn dump(
@@ -80,7 +81,7 @@ fn dump(
 struct RestoreOptions {
     is_replacing: bool,
     is_absolute: bool,
-    idle_seconds: Option<i64>,
+    idle_seconds: Option<u32>,
     frequency: Option<u8>,
 }
 
@@ -98,10 +99,11 @@ impl RestoreOptions {
                 if seconds < 0 {
                     return Err(CommandError::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
-                options.idle_seconds = Some(seconds);
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                options.idle_seconds = Some(seconds.min(IDLE_SECONDS_MAX));
             } else if has_value && options.idle_seconds.is_none() && args.take_token("FREQ") {
-                let counter = u8::try_from(args.integer()?);
-                options.frequency = Some(counter.map_err(|_| {
+                let frequency = u8::try_from(args.integer()?);
+                options.frequency = Some(frequency.map_err(|_| {
                     CommandError::text("ERR Invalid FREQ value, must be >= 0 and <= 255")
                 })?);
             } else {
@@ -109,6 +111,16 @@ impl RestoreOptions {
             }
         }
         Ok(options)
+    }
+
+    /// How the key has been used, as far as the policy in force asks for it and the request says it.
+    fn access(self, now: Now, rule: UseRule) -> Option<Access> {
+        match rule {
+            UseRule::Recency => self.idle_seconds.map(|idle| Access::with_idle(now, idle)),
+            UseRule::Frequency { .. } => {
+                self.frequency.map(|counter| Access::with_frequency(now, counter))
+            }
+        }
     }
 }
 
@@ -138,7 +150,7 @@ fn restore(
         RestoreError::Value(_) => CommandError::text("ERR Bad data format"),
     })?;
 
-    let (now, rule) = (ctx.now, ctx.options.use_rule);
+    let (now, use_rule) = (ctx.now, ctx.options.use_rule);
     let expire_at_ms = match ttl_ms {
         0 => None,
         at_ms if options.is_absolute => Some(at_ms),
@@ -156,14 +168,11 @@ fn restore(
         let del: ArgvBuf = [b"DEL".as_slice(), key].into_iter().collect();
         return Ok(Written::changed(Event::DEL).rewritten(del));
     }
-    let idle_seconds = options.idle_seconds.unwrap_or_default().min(IDLE_SECONDS_MAX) as u32;
-    // IDLETIME counts under an LRU policy, FREQ under an LFU one, as in Redis.
-    let used = match (rule, options.frequency) {
-        (UseRule::Recency, _) => Access::with_idle(now, idle_seconds),
-        (UseRule::Frequency { .. }, Some(counter)) => Access::with_frequency(now, counter),
-        (UseRule::Frequency { .. }, None) => Access::new(now, rule),
-    };
-    target.store(Entry::new(value).with_expiry(expire_at_ms).with_access(used));
+    let mut entry = Entry::new(value).with_expiry(expire_at_ms);
+    if let Some(access) = options.access(now, use_rule) {
+        entry = entry.with_access(access);
+    }
+    target.store(entry);
     let written = Written::changed(Event::RESTORE);
     match expire_at_ms.filter(|_| !options.is_absolute) {
         Some(at_ms) => {
@@ -226,7 +235,33 @@ OK
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::check;
+    use crate::keyspace::access::UseRule;
+    use crate::keyspace::eviction::{Among, Order, Policy};
+    use crate::options::Options;
+    use crate::testing::{check, check_with, options};
+
+    #[test]
+    fn the_policy_decides_whether_idle_time_or_frequency_counts() {
+        let policy = Policy::Evict { among: Among::AllKeys, order: Order::LeastFrequent };
+        let options = Options {
+            maxmemory_policy: policy,
+            use_rule: UseRule::Frequency { log_factor: 10, decay_minutes: 1 },
+            ..options()
+        };
+        check_with(
+            options,
+            r#"
+            > RESTORE n 0 "\x00\xc0\n\x0b\x00\x07@\xea6\xf31\x8a2" FREQ 200
+            OK
+            > OBJECT FREQ n
+            (integer) 200
+            > RESTORE n 0 "\x00\xc0\n\x0b\x00\x07@\xea6\xf31\x8a2" REPLACE IDLETIME 200
+            OK
+            > OBJECT FREQ n
+            (integer) 5
+        "#,
+        );
+    }
 
     #[test]
     fn what_is_wrong_is_told_in_this_order() {

@@ -199,7 +199,9 @@ impl<'a> Sorting<'a> {
     fn new(mut request: Request<'a>, value: Option<ValueRef<'_>>) -> Result<Self, CommandError> {
         let mut elements: Vec<Vec<u8>> = match value {
             None => Vec::new(),
-            Some(ValueRef::List(list)) => list.iter().map(<[u8]>::to_vec).collect(),
+            Some(ValueRef::List(list)) => {
+                list.iter().map(|element| element.text().to_vec()).collect()
+            }
             Some(ValueRef::Set(set)) => set.iter().map(Member::to_vec).collect(),
             Some(ValueRef::SortedSet(set)) => {
                 set.iter().map(|(member, _)| member.to_vec()).collect()

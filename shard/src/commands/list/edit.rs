@@ -10,7 +10,7 @@ use crate::context::WriteContext;
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::types::list::{End, List, ListLimit};
+use crate::types::list::{Element, End, List, ListLimit};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -102,6 +102,7 @@ fn linsert(
         reply.integer(0);
         return Ok(Written::unchanged());
     };
+    let pivot = Element::of(pivot);
     let Some(index) = list.iter().position(|candidate| candidate == pivot) else {
         reply.integer(-1);
         return Ok(Written::unchanged());

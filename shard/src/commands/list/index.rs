@@ -8,7 +8,7 @@ use crate::commands::indices;
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::types::list::List;
+use crate::types::list::{Element, List};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 
@@ -71,7 +71,7 @@ fn lindex(
         return Ok(());
     };
     match indices::position(args.integer()?, list.len()).and_then(|index| list.get(index)) {
-        Some(element) => reply.bulk(element),
+        Some(element) => reply.bulk(&element.text()),
         None => reply.null(),
     }
     Ok(())
@@ -98,7 +98,7 @@ fn lrange(
     };
     let range = indices::span(first, last, list.len());
     reply.array(range.len());
-    list.range(range).for_each(|element| reply.bulk(element));
+    list.range(range).for_each(|element| reply.bulk(&element.text()));
     Ok(())
 }
 
@@ -140,7 +140,8 @@ impl Search {
     fn run(&self, list: &List, element: &[u8]) -> Vec<usize> {
         let last = list.len() - 1;
         let (mut forward, mut backward) = (list.iter(), list.iter().rev());
-        let elements: &mut dyn Iterator<Item = &[u8]> =
+        let element = Element::of(element);
+        let elements: &mut dyn Iterator<Item = Element<'_>> =
             if self.is_backward { &mut backward } else { &mut forward };
         let no_limit = |limit: usize| if limit == 0 { usize::MAX } else { limit };
         elements

@@ -165,14 +165,14 @@ fn reply_with_some(list: &List, end: End, count: usize, reply: &mut Writer<'_>) 
     let range = list.range_at(end, count);
     reply.array(range.len());
     match end {
-        End::Left => list.range(range).for_each(|element| reply.bulk(element)),
-        End::Right => list.range(range).rev().for_each(|element| reply.bulk(element)),
+        End::Left => list.range(range).for_each(|element| reply.bulk(&element.text())),
+        End::Right => list.range(range).rev().for_each(|element| reply.bulk(&element.text())),
     }
 }
 
 /// Replies with the element at one end.
 pub(super) fn reply_with_end(list: &List, end: End, reply: &mut Writer<'_>) {
-    reply.bulk(list.end(end).expect("a list that is stored has elements"));
+    reply.bulk(&list.end(end).expect("a list that is stored has elements").text());
 }
 
 /// Removes `count` elements at one end of a list that exists, and the key with the last of them.

@@ -104,7 +104,7 @@ impl<'a> Move<'a> {
         let Move { source, target, from, to } = self;
         let limit = ListLimit::from(ctx.options);
         let Some(mut list) = ctx.get_mut::<List>(source)? else { return Ok(None) };
-        let element = list.end(from).expect("a list that is stored has elements").to_vec();
+        let element = list.end(from).expect("a list that is stored has elements").text().to_vec();
         if source == target {
             let range = list.range_at(from, 1);
             list.remove(range);

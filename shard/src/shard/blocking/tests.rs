@@ -41,7 +41,7 @@ const fn command(name: &'static str, serve: ServeFn) -> Command {
 
 fn pop(ctx: &mut WriteContext<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, CommandError> {
     let Some(mut list) = ctx.get_mut::<List>(key)? else { return Ok(None) };
-    let element = list.get(0).map(<[u8]>::to_vec);
+    let element = list.get(0).map(|element| element.text().to_vec());
     list.remove(0..1);
     let is_emptied = list.is_empty();
     drop(list);
@@ -98,6 +98,7 @@ fn waiter(token: u64, command: &'static Command, line: &str) -> Waiter {
         resp: Resp::V2,
         is_remote: false,
         is_back: false,
+        own_keys: Arc::default(),
     }
 }
 

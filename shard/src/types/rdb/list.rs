@@ -2,11 +2,12 @@
 
 use super::{check_filled, for_each_in_listpack, for_each_in_ziplist};
 use crate::options::Options;
-use crate::types::list::{End, List, ListLimit};
+use crate::types::list::{Element, End, List, ListLimit};
 use crate::value::{Typed, Value};
 use persistence::rdb::listpack::Builder;
 use persistence::rdb::opcode::{NODE_PACKED, NODE_PLAIN};
 use persistence::rdb::{RdbError, Reader, ValueType, Writer};
+use std::ops::Deref;
 
 /// Most bytes of a node with several elements: what Redis allows by default (`list-max-listpack-size -2`). A reader
 /// takes nodes of any size.
@@ -16,16 +17,16 @@ const PLAIN_LEN_MIN: usize = 1 << 30;
 /// Most that an element's head and tail take in a listpack.
 const ELEMENT_OVERHEAD_MAX: usize = 10;
 
-/// One node.
-enum Node<'a> {
+/// One node; `T` is the text of an element.
+enum Node<T> {
     Packed(Vec<u8>),
-    Plain(&'a [u8]),
+    Plain(T),
 }
 
 /// Writes a list as nodes: as one if its form is the small one.
 pub(super) fn save(list: &List, writer: &mut Writer<'_>) {
     let size_max = if list.encoding() == "listpack" { usize::MAX } else { NODE_SIZE_MAX };
-    let nodes = nodes(list.iter(), size_max, PLAIN_LEN_MIN);
+    let nodes = nodes(list.iter().map(Element::text), size_max, PLAIN_LEN_MIN);
     writer.length(nodes.len() as u64);
     for node in nodes {
         match node {
@@ -35,18 +36,18 @@ pub(super) fn save(list: &List, writer: &mut Writer<'_>) {
             }
             Node::Plain(element) => {
                 writer.length(NODE_PLAIN);
-                writer.string(element);
+                writer.string(&element);
             }
         }
     }
 }
 
 /// Cuts elements into nodes of about `size_max` bytes; elements from `plain_len_min` on get a node of their own.
-fn nodes<'a>(
-    elements: impl Iterator<Item = &'a [u8]>,
+fn nodes<T: Deref<Target = [u8]>>(
+    elements: impl Iterator<Item = T>,
     size_max: usize,
     plain_len_min: usize,
-) -> Vec<Node<'a>> {
+) -> Vec<Node<T>> {
     let mut nodes = Vec::new();
     let mut packed = Builder::default();
     for element in elements {
@@ -58,7 +59,7 @@ fn nodes<'a>(
         if is_plain {
             nodes.push(Node::Plain(element));
         } else {
-            packed.push(element);
+            packed.push(&element);
         }
     }
     if !packed.is_empty() {
@@ -163,7 +164,7 @@ mod tests {
     use persistence::rdb::Compression;
     use persistence::rdb::listpack::Listpack;
 
-    fn parts(node: &Node<'_>) -> (usize, usize) {
+    fn parts(node: &Node<&[u8]>) -> (usize, usize) {
         match node {
             Node::Packed(bytes) => (Listpack::parse(bytes).unwrap().len(), bytes.len()),
             Node::Plain(element) => (0, element.len()),
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn several_nodes_are_a_quicklist_and_one_is_what_fits() {
-        let load_nodes = |nodes: &[Node<'_>], options: &Options| {
+        let load_nodes = |nodes: &[Node<&[u8]>], options: &Options| {
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes, Compression::Lzf);
             writer.length(nodes.len() as u64);

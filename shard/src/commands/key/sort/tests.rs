@@ -1,3 +1,5 @@
+//! SORT: order, patterns, ranges and what it stores.
+
 use super::*;
 use crate::testing::{check, options};
 use crate::value::Value;

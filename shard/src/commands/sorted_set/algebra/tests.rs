@@ -1,3 +1,5 @@
+//! Union, intersection and difference of sorted sets, compared with replies of Redis.
+
 use crate::options::Options;
 use crate::testing::{check, check_with, options};
 

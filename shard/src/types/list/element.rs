@@ -1,0 +1,286 @@
+//! One element of a list as it is stored: a head, and what does not fit into it.
+//!
+//! Path: `types::list::run` -> here. Text that is an integer is stored as one, so an element has exactly one form, and
+//! two elements are equal if their forms are.
+//!
+//! | Head | Behind it | Element |
+//! |---|---|---|
+//! | 0x00 - 0x7F | | the integer 0 to 127 |
+//! | 0x80 - 0xBF | text | text of 0 to 63 bytes, the length in the head |
+//! | 0xC0 - 0xDF | 1 byte | an integer of 13 bits, the high five in the head |
+//! | 0xE0 - 0xEF | 1 byte, text | text of up to 4095 bytes, the high four bits of the length in the head |
+//! | 0xF0 - 0xF6 | 2 to 8 bytes le | an integer |
+//! | 0xF8 | `u32` le, text | longer text |
+
+use protocol::number;
+use std::ops::Deref;
+
+const SHORT_TEXT: u8 = 0x80;
+const SMALL_INTEGER: u8 = 0xC0;
+const MEDIUM_TEXT: u8 = 0xE0;
+const INTEGER: u8 = 0xF0;
+const LONG_TEXT: u8 = 0xF8;
+
+/// An element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element<'a> {
+    /// Text that is an integer as Redis prints it.
+    Integer(i64),
+    /// Any other text.
+    Text(&'a [u8]),
+}
+
+/// The text of an element, wherever it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Text<'a> {
+    /// In the list.
+    Stored(&'a [u8]),
+    /// Here: the digits of an integer and how many there are.
+    Digits([u8; 20], u8),
+}
+
+impl Deref for Text<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Text::Stored(text) => text,
+            Text::Digits(digits, len) => &digits[..usize::from(*len)],
+        }
+    }
+}
+
+impl<'a> Element<'a> {
+    /// The element with this text.
+    #[must_use]
+    pub fn of(text: &'a [u8]) -> Self {
+        number::parse_i64(text).map_or(Element::Text(text), Element::Integer)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(self) -> Text<'a> {
+        match self {
+            Element::Text(text) => Text::Stored(text),
+            Element::Integer(integer) => {
+                let mut buffer = itoa::Buffer::new();
+                let text = buffer.format(integer).as_bytes();
+                let mut digits = [0; 20];
+                digits[..text.len()].copy_from_slice(text);
+                Text::Digits(digits, text.len() as u8)
+            }
+        }
+    }
+
+    /// Bytes that it would take in a listpack of Redis, where thresholds are about those: its head, its text unless it
+    /// is an integer, and its length again for walking backwards.
+    #[must_use]
+    pub fn listpack_size(self) -> usize {
+        let size = match self {
+            Element::Integer(0..=127) => 1,
+            Element::Integer(-4096..=4095) => 2,
+            Element::Integer(-32_768..=32_767) => 3,
+            Element::Integer(-8_388_608..=8_388_607) => 4,
+            Element::Integer(-2_147_483_648..=2_147_483_647) => 5,
+            Element::Integer(_) => 9,
+            Element::Text(text) => match text.len() {
+                len @ 0..64 => 1 + len,
+                len @ 64..4096 => 2 + len,
+                len => 5 + len,
+            },
+        };
+        let size_len = match size {
+            0..128 => 1,
+            128..16_384 => 2,
+            16_384..2_097_152 => 3,
+            2_097_152..268_435_456 => 4,
+            _ => 5,
+        };
+        size + size_len
+    }
+
+    /// Bytes that it takes here.
+    #[must_use]
+    pub(super) fn size(self) -> usize {
+        match self {
+            Element::Integer(0..=127) => 1,
+            Element::Integer(-4096..=4095) => 2,
+            Element::Integer(integer) => 1 + integer_width(integer),
+            Element::Text(text) => match text.len() {
+                len @ 0..64 => 1 + len,
+                len @ 64..4096 => 2 + len,
+                len => 5 + len,
+            },
+        }
+    }
+
+    /// Appends its stored form.
+    pub(super) fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Element::Integer(integer @ 0..=127) => out.push(integer as u8),
+            Element::Integer(integer @ -4096..=4095) => {
+                let [low, high, ..] = integer.to_le_bytes();
+                out.extend_from_slice(&[SMALL_INTEGER | (high & 0x1F), low]);
+            }
+            Element::Integer(integer) => {
+                let width = integer_width(integer);
+                out.push(INTEGER + width as u8 - 2);
+                out.extend_from_slice(&integer.to_le_bytes()[..width]);
+            }
+            Element::Text(text) => {
+                match text.len() {
+                    len @ 0..64 => out.push(SHORT_TEXT | len as u8),
+                    len @ 64..4096 => {
+                        out.extend_from_slice(&[MEDIUM_TEXT | (len >> 8) as u8, len as u8]);
+                    }
+                    len => {
+                        let len = u32::try_from(len).expect("an argument is smaller than 4 GiB");
+                        out.push(LONG_TEXT);
+                        out.extend_from_slice(&len.to_le_bytes());
+                    }
+                }
+                out.extend_from_slice(text);
+            }
+        }
+    }
+
+    /// The element that `bytes` begins with, and the bytes it takes.
+    #[inline]
+    pub(super) fn decode(bytes: &'a [u8]) -> (Self, usize) {
+        let head = bytes[0];
+        match head {
+            0..SHORT_TEXT => (Element::Integer(i64::from(head)), 1),
+            SHORT_TEXT..SMALL_INTEGER => {
+                let end = 1 + usize::from(head - SHORT_TEXT);
+                (Element::Text(&bytes[1..end]), end)
+            }
+            SMALL_INTEGER..MEDIUM_TEXT => {
+                // The five high bits, brought to the top so that the sign is kept on the way down.
+                let bits = i16::from_be_bytes([head << 3, 0]) >> 3;
+                (Element::Integer(i64::from(bits) | i64::from(bytes[1])), 2)
+            }
+            MEDIUM_TEXT..INTEGER => {
+                let len = usize::from(head - MEDIUM_TEXT) << 8 | usize::from(bytes[1]);
+                (Element::Text(&bytes[2..2 + len]), 2 + len)
+            }
+            INTEGER..LONG_TEXT => {
+                let width = usize::from(head - INTEGER) + 2;
+                let mut wide = [0; 8];
+                wide[8 - width..].copy_from_slice(&bytes[1..=width]);
+                (Element::Integer(i64::from_le_bytes(wide) >> (64 - 8 * width)), 1 + width)
+            }
+            _ => {
+                let len = bytes[1..].first_chunk().expect("a long text begins with its length");
+                let end = 5 + u32::from_le_bytes(*len) as usize;
+                (Element::Text(&bytes[5..end]), end)
+            }
+        }
+    }
+
+    /// The bytes that the element at the beginning of `bytes` takes.
+    #[inline]
+    pub(super) fn size_at(bytes: &[u8]) -> usize {
+        let head = bytes[0];
+        match head {
+            0..SHORT_TEXT => 1,
+            SHORT_TEXT..SMALL_INTEGER => 1 + usize::from(head - SHORT_TEXT),
+            SMALL_INTEGER..MEDIUM_TEXT => 2,
+            _ => Element::decode(bytes).1,
+        }
+    }
+}
+
+/// How many bytes an integer takes that takes two at least.
+fn integer_width(integer: i64) -> usize {
+    let sign_bits = if integer < 0 { integer.leading_ones() } else { integer.leading_zeros() };
+    (64 - sign_bits as usize + 1).div_ceil(8).max(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    fn hold(text: &[u8]) -> usize {
+        let element = Element::of(text);
+        let mut bytes = vec![0xAA];
+        element.encode(&mut bytes);
+        assert_eq!(bytes.len() - 1, element.size(), "{text:?}");
+        assert_eq!(Element::size_at(&bytes[1..]), element.size(), "{text:?}");
+        let size = element.size();
+        bytes.push(0xAA);
+        assert_eq!(Element::decode(&bytes[1..]), (element, size), "{text:?}");
+        assert_eq!(&*element.text(), text);
+        size
+    }
+
+    #[test]
+    fn integers_take_as_many_bytes_as_they_need() {
+        for (text, size) in [
+            ("0", 1),
+            ("127", 1),
+            ("128", 2),
+            ("-1", 2),
+            ("4095", 2),
+            ("-4096", 2),
+            ("4096", 3),
+            ("-32768", 3),
+            ("32768", 4),
+            ("8388607", 4),
+            ("8388608", 5),
+            ("2147483648", 6),
+            ("1700000000000", 7),
+            ("9223372036854775807", 9),
+            ("-9223372036854775808", 9),
+            ("01", 3),
+            ("-0", 3),
+            ("+1", 3),
+            ("9223372036854775808", 20),
+        ] {
+            assert_eq!(hold(text.as_bytes()), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_of_any_length_is_kept() {
+        for (len, head_size) in
+            [(0, 1), (1, 1), (63, 1), (64, 2), (4095, 2), (4096, 5), (70_000, 5)]
+        {
+            assert_eq!(hold(&vec![b'x'; len]), len + head_size);
+        }
+    }
+
+    #[test]
+    fn every_integer_comes_back() {
+        let seed = 0x0e1e_3e27;
+        println!("seed {seed:#x}");
+        let mut rng = Rng::new(seed);
+        for _ in 0..20_000 {
+            let integer = rng.next_u64().cast_signed() >> rng.below(64);
+            hold(integer.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_a_listpack() {
+        for (element, size) in [
+            ("", 2),
+            ("a", 3),
+            ("0", 2),
+            ("127", 2),
+            ("128", 3),
+            ("-1", 3),
+            ("4095", 3),
+            ("4096", 4),
+            ("32768", 5),
+            ("8388608", 6),
+            ("2147483648", 10),
+            ("01", 4),
+        ] {
+            assert_eq!(Element::of(element.as_bytes()).listpack_size(), size, "{element:?}");
+        }
+        for (len, size) in [(63, 65), (64, 67), (125, 128), (126, 130), (4096, 4103)] {
+            assert_eq!(Element::Text(&vec![b'x'; len]).listpack_size(), size);
+        }
+    }
+}

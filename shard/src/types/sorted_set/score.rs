@@ -1,0 +1,103 @@
+//! Scores in the small form of sorted sets: as few bytes as they need, in front of the member.
+//!
+//! One byte below 0xF0 is an integer from 0 to 239. 0xF0 + n - 1 stands before an integer of n bytes (le, up to 7), 0xFF
+//! before any other double (le). So there is no negative zero, as there is none in Redis's small form.
+
+use std::ops::Deref;
+
+/// A score as the small form has it.
+pub(super) struct SmallScore {
+    bytes: [u8; 9],
+    len: usize,
+}
+
+/// Heads of scores from here on say how many bytes follow.
+const WIDE_SCORE: u8 = 0xF0;
+/// The head of a score that is no integer, or too great.
+const DOUBLE_SCORE: u8 = 0xFF;
+/// Bytes of the widest integer.
+const INTEGER_WIDTH_MAX: usize = 7;
+
+impl SmallScore {
+    /// The stored form of `score`, which is not NaN.
+    pub(super) fn of(score: f64) -> Self {
+        let integer = score as i64;
+        let sign_bits = if integer < 0 { integer.leading_ones() } else { integer.leading_zeros() };
+        let width = (64 - sign_bits as usize + 1).div_ceil(8);
+        let mut bytes = [0; 9];
+        let len = if integer as f64 != score || width > INTEGER_WIDTH_MAX {
+            bytes[0] = DOUBLE_SCORE;
+            bytes[1..].copy_from_slice(&score.to_le_bytes());
+            9
+        } else if (0..i64::from(WIDE_SCORE)).contains(&integer) {
+            bytes[0] = integer as u8;
+            1
+        } else {
+            bytes[0] = WIDE_SCORE + width as u8 - 1;
+            bytes[1..].copy_from_slice(&integer.to_le_bytes());
+            1 + width
+        };
+        SmallScore { bytes, len }
+    }
+}
+
+impl Deref for SmallScore {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// The score and the member of an entry of the small form.
+pub(super) fn split(entry: &[u8]) -> (f64, &[u8]) {
+    let (&head, rest) = entry.split_first().expect("an entry begins with its score");
+    match head {
+        0..WIDE_SCORE => (f64::from(head), rest),
+        DOUBLE_SCORE => {
+            let (score, member) = rest.split_first_chunk().expect("a double has eight bytes");
+            (f64::from_le_bytes(*score), member)
+        }
+        _ => {
+            let (low, member) = rest.split_at(usize::from(head - WIDE_SCORE) + 1);
+            let mut wide = [0; 8];
+            wide[8 - low.len()..].copy_from_slice(low);
+            ((i64::from_le_bytes(wide) >> (64 - 8 * low.len())) as f64, member)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_kept_in_few_bytes() {
+        for (score, len) in [
+            (0.0, 1),
+            (-0.0, 1),
+            (239.0, 1),
+            (240.0, 3),
+            (-1.0, 2),
+            (-128.0, 2),
+            (32_767.0, 3),
+            (32_768.0, 4),
+            (-8_388_608.0, 4),
+            (1_700_000_000_000.0, 7),
+            (f64::from(1 << 30) * f64::from(1 << 24), 8),
+            (f64::from(1 << 30) * f64::from(1 << 25), 9),
+            (0.5, 9),
+            (f64::INFINITY, 9),
+            (f64::NEG_INFINITY, 9),
+            (f64::MAX, 9),
+            (f64::MIN_POSITIVE, 9),
+            (i64::MAX as f64, 9),
+            (i64::MIN as f64, 9),
+        ] {
+            let small = SmallScore::of(score);
+            assert_eq!(small.len(), len, "{score}");
+            let entry = [&small, b"member".as_slice()].concat();
+            assert_eq!(split(&entry), (score, b"member".as_slice()));
+        }
+    }
+}
