@@ -15,6 +15,7 @@ use crate::registry::Kind;
 use crate::router;
 use crate::scripting::{Then, Unfinished};
 use protocol::command::{CommandSpec, KeyFlags, key_spec};
+use protocol::reply::Writer;
 use protocol::request::Argv;
 use shard::Outcome;
 use shard::call::ClientFacts;
@@ -215,6 +216,29 @@ impl Core {
         let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, shared);
         self.waiting.borrow_mut().open.get_mut(&place).expect("it is open").journal = own;
         result
+    }
+
+    /// Answers commands of clients that wait for a lock with an error. What is part of something over several shards goes
+    /// on waiting: it may have run on others.
+    pub(super) fn refuse_waiting(self: &Rc<Self>, text: &str) {
+        let places: Vec<Place> = {
+            let waiting = self.waiting.borrow();
+            let is_refused = |open: &Open| matches!(open.task, Some(Task::Calls { .. }));
+            let open = waiting.open.iter().filter(|(_, open)| is_refused(open));
+            open.map(|(place, _)| *place).collect()
+        };
+        let now = self.now();
+        for place in places {
+            let open = self.waiting.borrow_mut().open.remove(&place);
+            let granted = self.shard_mut().unlock(now, place);
+            if let Some(Open { task: Some(Task::Calls { batch, calls }), .. }) = open {
+                let mut reply = Vec::new();
+                Writer::new(&mut reply, batch.borrow().batch.resp).error(text.as_bytes());
+                self.note_error(text.as_bytes());
+                self.calls_done(&batch, calls, reply);
+            }
+            self.run_granted(granted);
+        }
     }
 
     /// A script that held a lock has ended.

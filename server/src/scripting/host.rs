@@ -5,7 +5,7 @@
 //! what for, and [`ScriptHost::set_answer`] brings it.
 
 use super::request::Request;
-use super::shared::Running;
+use super::shared::{Holds, Running};
 use crate::commands::{ServerCommand, ServerRun};
 use crate::core::{self, Caller, Core};
 use crate::dispatch::OUT_OF_MEMORY;
@@ -141,6 +141,16 @@ impl ScriptHost {
         *self.running.borrow_mut() = Some(running);
     }
 
+    /// What it has locked.
+    pub(super) fn holds(&self) -> Holds {
+        match &self.scope {
+            Scope::Shard => Holds::Shard(self.core.id),
+            Scope::Everything => Holds::Everything,
+            Scope::Declared(keys) => Holds::Keys(keys.clone()),
+        }
+    }
+
+    /// The lock of the whole shard is its own from now on.
     pub(super) fn set_lock(&self) {
         self.has_lock.set(true);
     }
