@@ -106,8 +106,9 @@ pub fn compare_stream(
     (protocol, sending): (u8, Sending),
 ) -> Result<(), String> {
     let mut clients = [theirs.client(), ours.client()];
-    let forms = common_forms(theirs.program().version(), &mut clients);
-    let mut commands = Commands::new(seed, &forms);
+    let version = theirs.program().version();
+    let forms = common_forms(version, &mut clients);
+    let mut commands = Commands::new(seed, &forms, version);
     let mut rng = Rng::new(!seed);
     for client in &mut clients {
         client.call(&["HELLO", &protocol.to_string()]);

@@ -86,6 +86,11 @@ pub const DIFFERENCES: &[Rule] = &[
         "since 7.2 a small list and a small set are one listpack",
     ),
     rule(
+        &["object", "encoding"],
+        Compare::Became(&[("skiplist", "listpack")]),
+        "in Redis SORT leaves a small sorted set as a skiplist; here it changes nothing",
+    ),
+    rule(
         &["zrank"],
         Compare::Became(&[(
             "ERR wrong number of arguments for 'zrank' command",
