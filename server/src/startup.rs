@@ -222,7 +222,11 @@ struct Data {
 fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Data, StartError> {
     let options = crate::options::shard_options(settings);
     shard::types::hash_index::seed(rng.next_u64());
-    let mut new_shard = || Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
+    let mut new_shard = || {
+        let mut shard = Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
+        shard.set_clock(clock::process_ns);
+        shard
+    };
     if !settings.appendonly {
         let shards = (0..count).map(|_| new_shard()).collect();
         let journals = (0..count).map(|_| None).collect();
