@@ -9,7 +9,6 @@ pub use crate::scripting::functions::Change as FunctionChange;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
-use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
@@ -208,7 +207,7 @@ pub enum Answer {
     /// The replies of several commands.
     Replies(Vec<Vec<u8>>),
     /// The pieces asked for.
-    Pieces(Result<Vec<Piece>, CommandError>),
+    Pieces(Result<Vec<Piece>, KeyError>),
     /// How each key was found and what it has for the client, or the first that is not right.
     KeyParts(Result<Vec<KeyPart>, KeyError>),
     /// Those of [`Question::All`].
