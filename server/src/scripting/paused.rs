@@ -48,7 +48,6 @@ impl Paused {
         let Paused { mut running, shown, lock } = self;
         let id = lock.id;
         core.wait_for_script_lock(lock).await;
-        running.host.set_lock();
         let (job, ended) = loop {
             match running.host.take_wanted() {
                 Some(wanted) => {
