@@ -15,7 +15,7 @@ use crate::mailbox::Epochs;
 use crate::message::{Answer, Message, OwnedCall, Question, TransactionId};
 use crate::registry::Kind;
 use crate::router;
-use crate::scripting::{Then, Unfinished};
+use crate::scripting::{Running, Then, Unfinished};
 use protocol::command::{Flags, KeyFlags, key_spec};
 use protocol::reply::Writer;
 use protocol::request::Argv;
@@ -238,10 +238,18 @@ impl Core {
 
     /// Answers commands of clients that wait for a lock with an error. What is part of something over several shards goes
     /// on waiting: it may have run on others.
-    pub(super) fn refuse_waiting(self: &Rc<Self>, text: &str) {
+    pub(super) fn refuse_waiting(self: &Rc<Self>, running: &Running) {
+        let text = running.busy_error();
         let places: Vec<Place> = {
             let waiting = self.waiting.borrow();
-            let is_refused = |open: &Open| matches!(open.task, Some(Task::Calls { .. }));
+            let is_refused = |open: &Open| match &open.task {
+                Some(Task::Calls { batch, calls }) => calls.clone().any(|index| {
+                    let batch = &batch.borrow().batch;
+                    let (id, _, argv) = batch.call(index);
+                    self.needs(self.shared.registry.get(id), argv, &running.holds)
+                }),
+                _ => false,
+            };
             let open = waiting.open.iter().filter(|(_, open)| is_refused(open));
             open.map(|(place, _)| *place).collect()
         };

@@ -12,6 +12,7 @@ use crate::router;
 use protocol::command::{Flags, Group};
 use protocol::request::Argv;
 use std::rc::Rc;
+use std::sync::Arc;
 
 impl Running {
     /// The error that others get.
@@ -33,7 +34,7 @@ impl Core {
     }
 
     /// Whether a command needs what a script holds.
-    fn needs(&self, command: &Registered, argv: Argv<'_>, holds: &Holds) -> bool {
+    pub(crate) fn needs(&self, command: &Registered, argv: Argv<'_>, holds: &Holds) -> bool {
         let keys = match command.kind {
             Kind::Shard(shard_command) if router::is_everywhere(shard_command, argv) => {
                 return true;
@@ -56,7 +57,7 @@ impl Core {
     }
 
     /// Looks whether a script that has paused has been running for too long.
-    pub(super) fn watch_script(self: &Rc<Self>, running: &Running) {
+    pub(super) fn watch_script(self: &Rc<Self>, running: &Arc<Running>) {
         let threshold_ms = self.settings_ref().busy_reply_threshold_ms as i64;
         let ran_ms = (crate::runtime::clock::unix_us() - running.began_at_us) / 1000;
         let is_busy = running.is_busy.load(std::sync::atomic::Ordering::Relaxed);
@@ -72,12 +73,10 @@ impl Core {
         self.shared.scripts.note_busy(running);
         let cores = match running.holds {
             Holds::Shard(shard) => shard..shard + 1,
-            Holds::Everything => 0..self.shared.shard_count(),
-            // Others may wait for other things than these keys; who comes from now on does not.
-            Holds::Keys(_) => 0..0,
+            Holds::Everything | Holds::Keys(_) => 0..self.shared.shard_count(),
         };
         for core in cores {
-            let notice = Notice::Busy(running.busy_error());
+            let notice = Notice::Busy(running.clone());
             self.post_in_turn(core, Message::Tell(Box::new(notice)));
         }
     }
