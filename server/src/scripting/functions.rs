@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_library_that_does_not_end_is_stopped() {
-        let text = b"#!lua name=l\nwhile true do pcall(function() while true do end end) end";
+        let text = b"#!lua name=l\nwhile true do end";
         let change = Change::Load { text: text.to_vec(), may_replace: false };
         let problem = apply(&Catalog::default(), &change).unwrap_err();
         assert_eq!(problem, "Error registering functions: FUNCTION LOAD timeout");
