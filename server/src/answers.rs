@@ -77,7 +77,7 @@ impl Core {
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } => {
+            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {
@@ -185,6 +185,7 @@ impl Core {
                 self.reset_statistics();
                 Answer::Done(true)
             }
+            CoreQuestion::ChangeFunctions(change) => Answer::Named(self.change_functions(&change)),
             CoreQuestion::CloseJournal => Answer::Done(true),
         }
     }

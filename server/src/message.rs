@@ -3,7 +3,9 @@
 use crate::batch::Batch;
 use crate::connection::Watched;
 use crate::pubsub::{Delivery, Topic};
+use crate::registry::CommandId;
 use crate::runtime::reactor::SocketKey;
+pub use crate::scripting::functions::Change as FunctionChange;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
@@ -125,6 +127,8 @@ pub enum Question {
     EndWatch(Watched),
     /// Let a client watch these keys.
     Watch(Watched),
+    /// Publish on a channel of that core, by PUBLISH or SPUBLISH, for a client with this protocol.
+    Publish(CommandId, ArgvBuf, Resp),
     /// Change subscriptions of the asking core; see `pubsub`.
     Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
@@ -189,6 +193,8 @@ pub enum CoreQuestion {
     SetActiveExpire(bool),
     /// Reset the statistics of this core.
     ResetStatistics,
+    /// Change the libraries of functions.
+    ChangeFunctions(FunctionChange),
     /// Bring the append-only segment to the disk and close its epoch.
     CloseJournal,
 }
@@ -218,6 +224,8 @@ pub enum Answer {
     Digests(Vec<Option<Digest>>),
     /// Names.
     Names(Vec<Vec<u8>>),
+    /// What a change of the libraries has come to: the name of the one loaded, or the error's text.
+    Named(Result<Option<String>, String>),
     /// How something done aside ended, with the error's text.
     Result(Result<(), String>),
     /// What INFO asks for.

@@ -11,6 +11,7 @@ mod exchange;
 mod multi;
 mod open;
 pub mod output;
+mod scripts;
 pub mod session;
 pub mod tracking;
 pub(crate) mod upkeep;
@@ -66,6 +67,14 @@ pub struct Connection {
 pub(crate) struct Deferred {
     pub(crate) command: CommandId,
     pub(crate) argv: ArgvBuf,
+    /// For a script that has begun and not ended: where its reply will be.
+    pub(crate) ticket: Option<u32>,
+}
+
+impl Deferred {
+    fn new(command: &Registered, argv: Argv<'_>) -> Self {
+        Deferred { command: command.id, argv: ArgvBuf::from_argv(argv), ticket: None }
+    }
 }
 
 /// What [`Connection::process`] did with its input.
@@ -265,6 +274,13 @@ impl Connection {
                 self.end_command();
                 None
             }
+            Step::ScriptHere(command, kind)
+                if self.exchange.is_none()
+                    && core.may_run_here()
+                    && core.shard().locks().is_empty() =>
+            {
+                self.run_script_here(command, kind, argv)
+            }
             Step::Queue(command) => {
                 self.queue(command, argv);
                 None
@@ -272,7 +288,7 @@ impl Connection {
             Step::Exec(command) => {
                 self.note_command(command);
                 if !self.exec_at_once() {
-                    return Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) });
+                    return Some(Deferred::new(command, argv));
                 }
                 core.account(command, Outcome::Replied);
                 self.end_command();
@@ -296,7 +312,7 @@ impl Connection {
                 None
             }
             // Behind a command that is away or has seen more, one of this core's waits its turn: it would run first.
-            Step::Here(command) | Step::PublishHere(command) => {
+            Step::Here(command) | Step::PublishHere(command) | Step::ScriptHere(command, _) => {
                 self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
@@ -315,7 +331,7 @@ impl Connection {
             }
             Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
                 self.note_command(command);
-                Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+                Some(Deferred::new(command, argv))
             }
         }
     }
