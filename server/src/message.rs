@@ -4,6 +4,7 @@ use crate::batch::Batch;
 use crate::connection::Watched;
 use crate::pubsub::{Delivery, Topic};
 use crate::runtime::reactor::SocketKey;
+use crate::tracking::TrackingFigures;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
@@ -236,6 +237,8 @@ pub struct CoreReport {
     pub pattern_count: usize,
     /// Shard channels with subscribers that it owns.
     pub shard_channel_count: usize,
+    /// CLIENT TRACKING.
+    pub tracking: TrackingFigures,
 }
 
 /// A change that every core makes to its own state.
