@@ -3,9 +3,7 @@
 //!
 //! A table whose keys are 1 to n is an array, any other a map. Tables nested deeper than [`DEPTH_MAX`] become nil.
 
-use crate::library::{
-    Arguments, Failure, bad_argument, function, function_many, number, with_stack,
-};
+use crate::library::{Arguments, Failure, bad_argument, function, function_many, number};
 use mlua::{Lua, Result, Table, Value};
 
 /// Deepest nesting that is written.
@@ -258,7 +256,7 @@ impl<'a> Reader<'a> {
         // The count is not believed: the table grows with what is really there.
         let table = self.lua.create_table()?;
         for index in 1..=count {
-            table.raw_set(index, with_stack(|| self.value(depth + 1))?)?;
+            table.raw_set(index, self.value(depth + 1)?)?;
         }
         Ok(Value::Table(table))
     }
@@ -266,8 +264,8 @@ impl<'a> Reader<'a> {
     fn map(&mut self, count: usize, depth: usize) -> std::result::Result<Value, Failure> {
         let table = self.lua.create_table()?;
         for _ in 0..count {
-            let key = with_stack(|| self.value(depth + 1))?;
-            let value = with_stack(|| self.value(depth + 1))?;
+            let key = self.value(depth + 1)?;
+            let value = self.value(depth + 1)?;
             if matches!(key, Value::Nil) || matches!(key, Value::Number(number) if number.is_nan())
             {
                 return Err("Bad data format in input.".into());

@@ -50,6 +50,10 @@ impl Functions {
         Ok(Functions { vm: Vm::new()?, libraries: BTreeMap::new() })
     }
 
+    pub(crate) fn vm(&self) -> &Vm {
+        &self.vm
+    }
+
     /// All libraries, in the order of their names.
     pub fn libraries(&self) -> impl ExactSizeIterator<Item = &Library> {
         self.libraries.values()
@@ -65,7 +69,12 @@ impl Functions {
     ///
     /// # Errors
     /// The text of the error reply, without its code.
-    pub fn load(&mut self, text: &[u8], may_replace: bool) -> Result<String, String> {
+    pub fn load(
+        &mut self,
+        text: &[u8],
+        may_replace: bool,
+        host: Rc<dyn Host>,
+    ) -> Result<String, String> {
         let LibraryHeader { engine, name, code } = header::library(text)?;
         if !header::is_name(name.as_bytes()) {
             return Err("Library names can only contain letters, numbers, or underscores(_) and \
@@ -80,7 +89,7 @@ impl Functions {
         }
         let chunk = self.vm.compile_as(code, "@user_function");
         let chunk = chunk.map_err(|problem| format!("Error compiling function: {problem}"))?;
-        let declared = collect(&self.vm, &chunk).map_err(|problem| {
+        let declared = collect(&self.vm, &chunk, host).map_err(|problem| {
             format!("Error registering functions: {}", String::from_utf8_lossy(&problem))
         })?;
         if declared.is_empty() {
@@ -136,7 +145,11 @@ impl Functions {
 
 /// Runs the code of a library and gives the functions that it registers. While it runs, `redis` has nothing but
 /// `register_function`, `log` and constants.
-pub(crate) fn collect(vm: &Vm, chunk: &Function) -> Result<Vec<Declared>, Vec<u8>> {
+pub(crate) fn collect(
+    vm: &Vm,
+    chunk: &Function,
+    host: Rc<dyn Host>,
+) -> Result<Vec<Declared>, Vec<u8>> {
     let declared = Rc::new(RefCell::new(Vec::<Declared>::new()));
     let usual: Value = vm.behind.raw_get("redis").map_err(internal)?;
     let own = declared.clone();
@@ -151,7 +164,7 @@ pub(crate) fn collect(vm: &Vm, chunk: &Function) -> Result<Vec<Declared>, Vec<u8
     });
     let loading = register.and_then(|register| vm.loading_table(register)).map_err(internal)?;
     vm.behind.raw_set("redis", loading).map_err(internal)?;
-    let result = vm.call_described(chunk);
+    let result = vm.call_described(chunk, host);
     vm.behind.raw_set("redis", usual).map_err(internal)?;
     result?;
     Ok(declared.take())

@@ -6,7 +6,13 @@ use protocol::request::Argv;
 /// The server, as a script sees it.
 pub trait Host {
     /// Runs the command `argv` and appends its reply, an error too, in the form of `resp`.
-    fn call(&self, argv: Argv<'_>, resp: Resp, reply: &mut Vec<u8>);
+    ///
+    /// [`Called::Waits`]: the reply is not there yet. The script is suspended until it is resumed, and then asks for it
+    /// with [`Host::answer`].
+    fn call(&self, argv: Argv<'_>, resp: Resp, reply: &mut Vec<u8>) -> Called;
+
+    /// Appends the reply that a script has waited for.
+    fn answer(&self, reply: &mut Vec<u8>);
 
     /// Whether the client may run `argv` (`redis.acl_check_cmd`); `None` if there is no such command.
     fn may_run(&self, argv: Argv<'_>) -> Option<bool>;
@@ -20,6 +26,30 @@ pub trait Host {
     /// Seconds on a clock that only goes forward (`os.clock`).
     fn clock(&self) -> f64;
 
-    /// Asked every 100,000 instructions: whether the script must end now.
-    fn is_killed(&self) -> bool;
+    /// Asked every [`INSTRUCTIONS_PER_LOOK`](crate::vm::INSTRUCTIONS_PER_LOOK) instructions, and whenever the script is
+    /// resumed: how it goes on.
+    fn look(&self) -> Look;
 }
+
+/// Whether a command has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// It has; its reply has been appended.
+    Done,
+    /// Somebody else must be asked first.
+    Waits,
+}
+
+/// How a script goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It runs on.
+    GoOn,
+    /// It lets others run, and is resumed later.
+    Pause,
+    /// It ends with this error, whatever it catches.
+    End(&'static str),
+}
+
+/// How a script that was killed by a client ends.
+pub const KILLED: &str = "ERR Script killed by user with SCRIPT KILL...";

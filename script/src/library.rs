@@ -149,16 +149,6 @@ impl Arguments {
     }
 }
 
-/// Runs `step`, one level of something that recurses as deep as a script makes it, with room on the stack.
-pub(crate) fn with_stack<R>(step: impl FnOnce() -> R) -> R {
-    stacker::maybe_grow(STACK_FREE_MIN, STACK_GROWTH, step)
-}
-
-/// Bytes of stack that one level may need.
-const STACK_FREE_MIN: usize = 32 << 10;
-/// Bytes of stack that are added at once.
-const STACK_GROWTH: usize = 1 << 20;
-
 /// The name `type()` gives in Lua 5.1.
 pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {

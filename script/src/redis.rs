@@ -2,9 +2,10 @@
 //!
 //! What a command answers becomes a Lua value; its error is raised (`redis.call`) or returned (`redis.pcall`).
 
-use crate::host::Host;
+use crate::host::{Called, Host};
 use crate::library::{Arguments, Failure, Raised, function};
 use crate::reply;
+use crate::vm::end_if_told;
 use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 use protocol::number::format_f64;
 use protocol::reply::{Reply, Resp};
@@ -17,7 +18,10 @@ pub(crate) struct Session {
     pub(crate) host: RefCell<Option<Rc<dyn Host>>>,
     /// What `redis.setresp` chose.
     pub(crate) resp: Cell<Resp>,
-    pub(crate) is_killed: Cell<bool>,
+    /// Lets others run while the script waits; `None` if this interpreter cannot wait.
+    pub(crate) suspend: RefCell<Option<Function>>,
+    /// Why the script that runs must end.
+    pub(crate) ended_by: Cell<Option<&'static str>>,
     /// State of `math.random`: a script sees the same numbers each time it runs.
     pub(crate) random: Cell<u64>,
     argv: RefCell<ArgvBuf>,
@@ -29,7 +33,8 @@ impl Default for Session {
         Session {
             host: RefCell::default(),
             resp: Cell::new(Resp::V2),
-            is_killed: Cell::default(),
+            suspend: RefCell::default(),
+            ended_by: Cell::default(),
             random: Cell::default(),
             argv: RefCell::new(ArgvBuf::new()),
             reply: RefCell::default(),
@@ -38,6 +43,14 @@ impl Default for Session {
 }
 
 impl Session {
+    /// Lets others run until the script is resumed; `false` if that is not possible here.
+    pub(crate) fn suspend(&self) -> Result<bool> {
+        let suspend = self.suspend.borrow().clone();
+        let Some(suspend) = suspend else { return Ok(false) };
+        suspend.call::<()>(())?;
+        Ok(true)
+    }
+
     fn host(&self) -> std::result::Result<Rc<dyn Host>, Failure> {
         self.host.borrow().clone().ok_or_else(|| "commands can be run only by a script".into())
     }
@@ -221,7 +234,13 @@ fn invoke(
     }
     let mut encoded = session.reply.borrow_mut();
     encoded.clear();
-    host.call(argv.as_argv(), session.resp.get(), &mut encoded);
+    if host.call(argv.as_argv(), session.resp.get(), &mut encoded) == Called::Waits {
+        if !session.suspend()? {
+            return failed("this command would have to wait");
+        }
+        end_if_told(lua, session, host.look())?;
+        host.answer(&mut encoded);
+    }
     let parsed = Reply::parse(&encoded).map_err(mlua::Error::external)?;
     let (decoded, _) = parsed.ok_or_else(|| mlua::Error::runtime("a reply is cut off"))?;
     if let Reply::Error(message) = decoded {

@@ -1,6 +1,5 @@
 //! Values between Lua and RESP, both ways. Source: "Lua API reference" of Redis 7, "Data type conversion".
 
-use crate::library::with_stack;
 use mlua::{Lua, Result, Table, Value};
 use protocol::reply::{Reply, Resp, Writer};
 
@@ -129,7 +128,7 @@ fn append_at(
         Value::Number(value) => writer.integer(truncated(*value)),
         Value::Table(_) if depth == DEPTH_MAX => writer.error(b"ERR reached lua stack limit"),
         Value::Table(table) => {
-            return with_stack(|| append_table(writer, table, script_resp, depth + 1));
+            return append_table(writer, table, script_resp, depth + 1);
         }
         _ => writer.null(),
     }

@@ -1,6 +1,6 @@
 //! One interpreter: compiles scripts and runs them, one at a time, in the same unchangeable world.
 
-use crate::host::Host;
+use crate::host::{Host, Look};
 use crate::redis::{self, Session};
 use crate::{bit, cjson, cmsgpack, reply, structs};
 use mlua::chunk::ChunkMode;
@@ -9,7 +9,7 @@ use protocol::reply::{Resp, Writer};
 use std::rc::Rc;
 
 /// Instructions between two looks at whether the script must end.
-const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
+pub const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
 /// Where the functions of the prelude come from, as they name themselves.
 const PRELUDE: &str = "=prelude";
 
@@ -107,15 +107,19 @@ impl Vm {
         let session = session.clone();
         let every_so_often = HookTriggers::new().every_nth_instruction(INSTRUCTIONS_PER_LOOK);
         lua.set_global_hook(every_so_often, move |lua, _| {
-            let is_killed = session.host.borrow().as_ref().is_some_and(|host| host.is_killed());
-            if !is_killed {
-                return Ok(VmState::Continue);
+            let Some(host) = session.host.borrow().clone() else { return Ok(VmState::Continue) };
+            let mut look = host.look();
+            while look == Look::Pause && session.suspend()? {
+                look = host.look();
             }
-            session.is_killed.set(true);
-            // From here on every line fails: a script that catches errors cannot go on either.
-            lua.set_global_hook(HookTriggers::EVERY_LINE, |_, _| Err(killed()))?;
-            Err(killed())
+            end_if_told(lua, &session, look)?;
+            Ok(VmState::Continue)
         })
+    }
+
+    /// Makes `suspend` what a script calls to let others run.
+    pub(crate) fn set_suspend(&self, suspend: Option<Function>) {
+        *self.session.suspend.borrow_mut() = suspend;
     }
 
     /// Compiles the text of a script, without its `#!` line.
@@ -148,7 +152,7 @@ impl Vm {
         self.session.random.set(redis::seed_state(0));
         let ended = self.try_run(script, invocation, reply);
         self.session.host.replace(None);
-        if self.session.is_killed.take() {
+        if self.session.ended_by.take().is_some() {
             // The hook of every line goes; a new look every so often comes.
             if let Err(error) = Self::watch(&self.lua, &self.session) {
                 return Self::refuse(&error, invocation, start, reply);
@@ -186,7 +190,9 @@ impl Vm {
             return Ok(Ended::Failed { is_counted: false });
         };
         let mut text = match reply::text_field(&problem, "err")? {
-            _ if self.session.is_killed.get() => killed().to_string().into_bytes(),
+            _ if self.session.ended_by.get().is_some() => {
+                self.session.ended_by.get().unwrap_or_default().as_bytes().to_vec()
+            }
             Some(text) => text,
             None => b"ERR unknown error".to_vec(),
         };
@@ -227,9 +233,19 @@ impl Vm {
         self.loading.call((register, redis::library(&self.lua, &self.session)?))
     }
 
-    /// Runs `body` under the error handler: its result, or the text of its error.
-    pub(crate) fn call_described(&self, body: &Function) -> Result<Value, Vec<u8>> {
+    /// Runs `body` under the error handler: its result, or the text of its error. `host` says when it must end.
+    pub(crate) fn call_described(
+        &self,
+        body: &Function,
+        host: Rc<dyn Host>,
+    ) -> Result<Value, Vec<u8>> {
+        self.session.host.replace(Some(host));
         let result: mlua::Result<(bool, Value)> = self.run.call(body);
+        self.session.host.replace(None);
+        if let Some(reason) = self.session.ended_by.take() {
+            Self::watch(&self.lua, &self.session).map_err(|e| format!("ERR {e}").into_bytes())?;
+            return Err(reason.as_bytes().to_vec());
+        }
         match result {
             Ok((true, value)) => Ok(value),
             Ok((false, Value::Table(problem))) => {
@@ -248,8 +264,13 @@ impl Vm {
     }
 }
 
-fn killed() -> mlua::Error {
-    mlua::Error::runtime("ERR Script killed by user with SCRIPT KILL...")
+/// Ends the script if it is told to: from here on every line fails, so that one that catches errors ends too.
+pub(crate) fn end_if_told(lua: &Lua, session: &Session, look: Look) -> mlua::Result<()> {
+    let Look::End(reason) = look else { return Ok(()) };
+    session.ended_by.set(Some(reason));
+    let fail = move || mlua::Error::runtime(reason);
+    lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| Err(fail()))?;
+    Err(mlua::Error::runtime(reason))
 }
 
 /// Source and line of the innermost function that belongs to the script.

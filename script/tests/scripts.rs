@@ -3,10 +3,12 @@
 use protocol::reply::{Resp, Writer};
 use protocol::request::Argv;
 use script::functions::Functions;
-use script::vm::{Invocation, Vm};
-use script::{Ended, Host};
+use script::host::KILLED;
+use script::vm::Invocation;
+use script::{Called, Catalog, Ended, Host, Interpreter, Job, Look, Progress, Source, What};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// ECHO, FAIL, COUNT, NOTHING, LIST and MAP.
 #[derive(Default)]
@@ -14,10 +16,12 @@ struct Knowing {
     logged: RefCell<Vec<(u8, Vec<u8>)>>,
     propagation: Cell<u8>,
     looks_left: Cell<Option<u32>>,
+    pauses_left: Cell<u32>,
+    pauses: Cell<i64>,
 }
 
 impl Host for Knowing {
-    fn call(&self, argv: Argv<'_>, resp: Resp, reply: &mut Vec<u8>) {
+    fn call(&self, argv: Argv<'_>, resp: Resp, reply: &mut Vec<u8>) -> Called {
         let mut writer = Writer::new(reply, resp);
         match argv.get(0).expect("there is a name") {
             b"ECHO" => writer.bulk(argv.get(1).unwrap_or_default()),
@@ -34,8 +38,14 @@ impl Host for Knowing {
                 writer.double(1.5);
             }
             b"WRONG" => writer.error(b"WRONGTYPE Operation against a key"),
+            b"WAIT" => return Called::Waits,
             _ => writer.error(b"ERR Unknown Redis command called from script"),
         }
+        Called::Done
+    }
+
+    fn answer(&self, reply: &mut Vec<u8>) {
+        Writer::new(reply, Resp::V2).integer(self.pauses.get());
     }
 
     fn may_run(&self, argv: Argv<'_>) -> Option<bool> {
@@ -58,40 +68,62 @@ impl Host for Knowing {
         12.5
     }
 
-    fn is_killed(&self) -> bool {
+    fn look(&self) -> Look {
+        if self.pauses_left.get() > 0 {
+            self.pauses_left.set(self.pauses_left.get() - 1);
+            return Look::Pause;
+        }
         match self.looks_left.get() {
-            None => false,
-            Some(0) => true,
+            None => Look::GoOn,
+            Some(0) => Look::End(KILLED),
             Some(left) => {
                 self.looks_left.set(Some(left - 1));
-                false
+                Look::GoOn
             }
         }
     }
 }
 
 struct Bench {
-    vm: Vm,
+    interpreter: RefCell<Interpreter>,
     host: Rc<Knowing>,
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench { vm: Vm::new().expect("there is memory"), host: Rc::new(Knowing::default()) }
+        let interpreter = RefCell::new(Interpreter::new().expect("there is memory"));
+        Bench { interpreter, host: Rc::new(Knowing::default()) }
     }
 
     fn run_as(&self, text: &str, resp: Resp) -> (String, Ended) {
-        let mut reply = Vec::new();
-        let script = match self.vm.compile(text.as_bytes()) {
-            Ok(script) => script,
-            Err(problem) => return (problem, Ended::Failed { is_counted: false }),
+        let source =
+            Arc::new(Source::new(text.as_bytes(), |_| true).expect("there is no first line"));
+        let mut interpreter = self.interpreter.borrow_mut();
+        if let Err(problem) = interpreter.check(source.clone()) {
+            return (problem, Ended::Failed { is_counted: false });
+        }
+        let argv = ["EVAL", "", "2", "k1", "k2", "a1", "a2"];
+        let job = Job {
+            what: What::Script(source.clone()),
+            argv: argv.into_iter().map(str::as_bytes).collect(),
+            key_count: 2,
+            resp,
+            host: self.host.clone(),
+            reply: Vec::new(),
         };
-        let keys: [&[u8]; 2] = [b"k1", b"k2"];
-        let args: [&[u8]; 2] = [b"a1", b"a2"];
-        let call =
-            Invocation { name: "sha", keys: &keys, args: &args, has_parameters: false, resp };
-        let ended = self.vm.run(&script, call, self.host.clone(), &mut reply);
-        (String::from_utf8_lossy(&reply).replace("\r\n", "|"), ended)
+        let mut progress = interpreter.start(Box::new(job));
+        loop {
+            match progress {
+                Progress::Ended(job, ended) => {
+                    let reply = String::from_utf8_lossy(&job.reply).replace("\r\n", "|");
+                    return (reply.replace(&source.sha, "sha"), ended);
+                }
+                Progress::Paused => {
+                    self.host.pauses.set(self.host.pauses.get() + 1);
+                    progress = interpreter.resume();
+                }
+            }
+        }
     }
 
     fn run(&self, text: &str) -> String {
@@ -379,9 +411,12 @@ fn libraries_of_functions() {
         local function first(keys, args) return {keys[1], args[1], redis.call('ECHO', 'x')} end\n\
         redis.register_function('first', first)\n\
         redis.register_function{function_name = 'read', callback = first, flags = {'no-writes'}, description = 'd'}";
-    assert_eq!(functions.load(text, false), Ok("tools".to_owned()));
-    assert_eq!(functions.load(text, false), Err("Library 'tools' already exists".to_owned()));
-    assert_eq!(functions.load(text, true), Ok("tools".to_owned()));
+    assert_eq!(functions.load(text, false, host()), Ok("tools".to_owned()));
+    assert_eq!(
+        functions.load(text, false, host()),
+        Err("Library 'tools' already exists".to_owned())
+    );
+    assert_eq!(functions.load(text, true, host()), Ok("tools".to_owned()));
     assert_eq!(functions.function_count(), 2);
     let read = functions.find(b"READ").expect("just loaded");
     assert_eq!(read.flags.names().collect::<Vec<_>>(), ["no-writes"]);
@@ -422,8 +457,93 @@ fn libraries_of_functions() {
             "Error compiling function: user_function:2: unexpected symbol near 'return'",
         ),
     ] {
-        assert_eq!(functions.load(text.as_bytes(), false), Err(problem.to_owned()));
+        assert_eq!(functions.load(text.as_bytes(), false, host()), Err(problem.to_owned()));
     }
     assert!(functions.delete("tools"));
     assert!(functions.find(b"first").is_none());
+}
+
+fn host() -> Rc<Knowing> {
+    Rc::new(Knowing::default())
+}
+
+#[test]
+fn a_script_waits_for_a_command_wherever_it_is() {
+    let bench = Bench::new();
+    bench.check("redis.call('WAIT')", ":1|");
+    bench.check("({pcall(redis.call, 'WAIT')})[2]", ":2|");
+    let inside =
+        "local run = coroutine.wrap(function() return redis.pcall('WAIT') end) return run()";
+    assert_eq!(bench.run(inside), ":3|");
+    let sorted = "local t = {3, 1, 2} table.sort(t, function(a, b) redis.call('WAIT') return a < b end) \
+                  return t";
+    assert_eq!(bench.run(sorted), "*3|:1|:2|:3|");
+}
+
+#[test]
+fn a_long_script_lets_others_run() {
+    let bench = Bench::new();
+    bench.host.pauses_left.set(3);
+    let counting = "local n = 0 for i = 1, 1000000 do n = n + 1 end return n";
+    assert_eq!(bench.run(counting), ":1000000|");
+    assert_eq!(bench.host.pauses.get(), 3);
+}
+
+#[test]
+fn two_scripts_are_suspended_at_once() {
+    let host = host();
+    let job = |n: &str| {
+        let source =
+            Source::new(b"local n = redis.call('WAIT') return ARGV[1] .. n", |_| true).unwrap();
+        Box::new(Job {
+            what: What::Script(Arc::new(source)),
+            argv: ["EVAL", "", "0", n].into_iter().map(str::as_bytes).collect(),
+            key_count: 0,
+            resp: Resp::V2,
+            host: host.clone(),
+            reply: Vec::new(),
+        })
+    };
+    let (mut one, mut two) = (Interpreter::new().unwrap(), Interpreter::new().unwrap());
+    assert!(matches!(one.start(job("a")), Progress::Paused));
+    assert!(matches!(two.start(job("b")), Progress::Paused));
+    for (interpreter, reply) in [(&mut one, b"$2\r\na0\r\n"), (&mut two, b"$2\r\nb0\r\n")] {
+        let Progress::Ended(job, Ended::Returned) = interpreter.resume() else {
+            panic!("it waits for one command");
+        };
+        assert_eq!(job.reply, reply);
+    }
+}
+
+#[test]
+fn functions_are_loaded_when_the_catalog_changes() {
+    let library = |number: u32| {
+        format!("#!lua name=l\nredis.register_function('f', function() return {number} end)")
+    };
+    let mut interpreter = Interpreter::new().unwrap();
+    let mut call = |catalog: &Catalog| {
+        let job = Job {
+            what: What::Function(Arc::new(catalog.clone()), "F".to_owned()),
+            argv: ["FCALL", "F", "0"].into_iter().map(str::as_bytes).collect(),
+            key_count: 0,
+            resp: Resp::V2,
+            host: host(),
+            reply: Vec::new(),
+        };
+        match interpreter.start(Box::new(job)) {
+            Progress::Ended(job, _) => String::from_utf8(job.reply).unwrap(),
+            Progress::Paused => panic!("it waits for nothing"),
+        }
+    };
+    let (first, name) = Catalog::default().with(library(1).as_bytes(), false, host()).unwrap();
+    assert_eq!((name.as_str(), call(&first).as_str()), ("l", ":1\r\n"));
+    let refused = first.with(library(2).as_bytes(), false, host());
+    assert_eq!(refused.unwrap_err(), "Library 'l' already exists");
+    let (second, _) = first.with(library(2).as_bytes(), true, host()).unwrap();
+    assert_eq!(call(&second), ":2\r\n");
+    assert_eq!(call(&second.without(b"l").unwrap()), "-ERR Function not found\r\n");
+    assert_eq!(call(&first), ":1\r\n");
+    let other = library(3).replace("name=l", "name=m");
+    let clash = first.with(other.as_bytes(), false, host());
+    assert_eq!(clash.unwrap_err(), "Function f already exists");
 }

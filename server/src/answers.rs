@@ -28,7 +28,10 @@ impl Core {
             }
             Question::Pieces(call, key_indices) => {
                 let mut shard = self.shard_mut();
-                let pieces = key_indices.iter().map(|i| shard.piece(now, &borrow(&call), *i));
+                let pieces = key_indices.iter().enumerate().map(|(place, key_index)| {
+                    let piece = shard.piece(now, &borrow(&call), *key_index);
+                    piece.map_err(|error| (place, error))
+                });
                 let pieces = pieces.collect();
                 self.track(&mut shard, &borrow(&call), KeysRead::At(&key_indices));
                 Answer::Pieces(pieces)
@@ -74,7 +77,7 @@ impl Core {
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } => {
+            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {
@@ -182,6 +185,7 @@ impl Core {
                 self.reset_statistics();
                 Answer::Done(true)
             }
+            CoreQuestion::ChangeFunctions(change) => Answer::Named(self.change_functions(&change)),
             CoreQuestion::CloseJournal => Answer::Done(true),
         }
     }

@@ -8,6 +8,7 @@ use crate::connection::{Session, is_never_queued};
 use crate::core::Core;
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
+use crate::scripting;
 use protocol::command::Flags;
 use protocol::error::shown;
 use protocol::request::Argv;
@@ -21,6 +22,8 @@ pub enum Step<'a> {
     Here(&'a Registered),
     /// It publishes on a channel of this core.
     PublishHere(&'a Registered),
+    /// It is a script whose keys lie on this core's shard.
+    ScriptHere(&'a Registered, scripting::Kind),
     /// It runs at this shard, whole.
     Away(&'a Registered, usize),
     /// It concerns this connection alone and answers at once, if no reply before it is awaited.
@@ -108,7 +111,13 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
     match router::route(core, command, argv) {
         Route::Shard(shard) if shard == core.id => Step::Here(command),
         Route::Owner(shard) if shard == core.id => Step::PublishHere(command),
-        Route::Shard(shard) | Route::Owner(shard) => Step::Away(command, shard),
+        Route::Script(shard) if shard == core.id => match command.script() {
+            Some(kind) => Step::ScriptHere(command, kind),
+            None => Step::Defer(command),
+        },
+        Route::Shard(shard) | Route::Owner(shard) | Route::Script(shard) => {
+            Step::Away(command, shard)
+        }
         Route::Several => Step::Defer(command),
         Route::Server => match command.kind {
             Kind::Server(ServerCommand { run: ServerRun::Now(run), .. }) => {

@@ -32,6 +32,7 @@ mod redact;
 pub mod registry;
 pub mod router;
 pub mod runtime;
+pub mod scripting;
 pub mod shared;
 mod shutdown;
 pub mod startup;

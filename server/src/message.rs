@@ -3,12 +3,13 @@
 use crate::batch::Batch;
 use crate::connection::Watched;
 use crate::pubsub::{Delivery, Topic};
+use crate::registry::CommandId;
 use crate::runtime::reactor::SocketKey;
+pub use crate::scripting::functions::Change as FunctionChange;
 use crate::tracking::TrackingFigures;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
-use shard::CommandError;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
@@ -127,6 +128,8 @@ pub enum Question {
     EndWatch(Watched),
     /// Let a client watch these keys.
     Watch(Watched),
+    /// Publish on a channel of that core, by PUBLISH or SPUBLISH, for a client with this protocol.
+    Publish(CommandId, ArgvBuf, Resp),
     /// Change subscriptions of the asking core; see `pubsub`.
     Subscribe(Vec<crate::pubsub::Change>),
     /// Something about the core itself; see `commands`.
@@ -191,6 +194,8 @@ pub enum CoreQuestion {
     SetActiveExpire(bool),
     /// Reset the statistics of this core.
     ResetStatistics,
+    /// Change the libraries of functions.
+    ChangeFunctions(FunctionChange),
     /// Bring the append-only segment to the disk and close its epoch.
     CloseJournal,
 }
@@ -203,7 +208,7 @@ pub enum Answer {
     /// The replies of several commands.
     Replies(Vec<Vec<u8>>),
     /// The pieces asked for.
-    Pieces(Result<Vec<Piece>, CommandError>),
+    Pieces(Result<Vec<Piece>, KeyError>),
     /// How each key was found and what it has for the client, or the first that is not right.
     KeyParts(Result<Vec<KeyPart>, KeyError>),
     /// Those of [`Question::All`].
@@ -220,6 +225,8 @@ pub enum Answer {
     Digests(Vec<Option<Digest>>),
     /// Names.
     Names(Vec<Vec<u8>>),
+    /// What a change of the libraries has come to: the name of the one loaded, or the error's text.
+    Named(Result<Option<String>, String>),
     /// How something done aside ended, with the error's text.
     Result(Result<(), String>),
     /// What INFO asks for.

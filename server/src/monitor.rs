@@ -20,11 +20,28 @@ impl Core {
         client: &Client,
         argv: Argv<'_>,
     ) {
-        let is_hidden = command.is(Flags::SKIP_MONITOR) || command.is(Flags::ADMIN);
-        if is_hidden || !self.shared.is_monitored() {
+        // Scripts are shown before their commands, so not where other commands are.
+        let is_hidden = command.is(Flags::SKIP_MONITOR) && !command.is_script();
+        if !is_hidden {
+            self.show(command, session.db, &client.address(), argv);
+        }
+    }
+
+    /// The same for a command of a script.
+    pub(crate) fn feed_monitors_of_script(
+        self: &Rc<Self>,
+        command: &Registered,
+        db: u16,
+        argv: Argv<'_>,
+    ) {
+        self.show(command, db, "lua", argv);
+    }
+
+    fn show(self: &Rc<Self>, command: &Registered, db: u16, address: &str, argv: Argv<'_>) {
+        if command.is(Flags::ADMIN) || !self.shared.is_monitored() {
             return;
         }
-        let line = line(self.now().unix_us, session.db, &client.address(), argv);
+        let line = line(self.now().unix_us, db, address, argv);
         for core in 0..self.shared.shard_count() {
             self.post(core, Message::Tell(Box::new(Notice::Monitor(line.clone()))));
         }

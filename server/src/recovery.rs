@@ -4,13 +4,16 @@
 //! number of shards has changed, the entries move to the shards of their slots afterwards.
 
 use crate::journal::{Journal, Log};
+use crate::scripting;
 use ops::config::Settings;
 use persistence::aof::{self, Commands, Recovery, Replay, SegmentReader};
 use persistence::disk::{Disk, RealDisk};
 use persistence::lock::{self, DirectoryLock};
 use persistence::{AofError, LockError};
 use protocol::number::parse_i64;
+use protocol::request::ArgvBuf;
 use protocol::slot::{SLOT_COUNT, slot_of};
+use script::Catalog;
 use shard::{Now, Shard};
 use std::io;
 use std::path::PathBuf;
@@ -58,6 +61,8 @@ pub struct Recovered {
     pub warnings: Vec<String>,
     /// Commands replayed.
     pub command_count: u64,
+    /// The libraries of functions.
+    pub functions: Catalog,
 }
 
 /// Recovers the data of `settings.dir` into the shards that `new_shard` makes.
@@ -83,14 +88,20 @@ pub fn recover(
     let plan = recovery.plan(scanned)?;
     let mut shards: Vec<Shard> = Vec::new();
     let mut command_count = 0;
+    let mut functions = Catalog::default();
     for Replay { shard_count, readers, .. } in plan.replays() {
         shards = spread(shards, usize::from(shard_count), &mut new_shard);
         let work: Vec<(SegmentReader, Shard)> = readers.into_iter().zip(shards).collect();
         let done = in_parallel(work, |(reader, shard)| replay(reader, shard, now))?;
         shards = Vec::with_capacity(done.len());
-        for (shard, count) in done {
+        for Replayed { shard, count, function_changes } in done {
             shards.push(shard);
             command_count += count;
+            for (file, offset, argv) in function_changes {
+                let replayed = scripting::functions::replay(&functions, argv.as_argv());
+                let broken = |problem| RecoveryError::Replay { file, offset, problem };
+                functions = replayed.map_err(broken)?;
+            }
         }
     }
     let shards = spread(shards, shard_count, &mut new_shard);
@@ -103,6 +114,7 @@ pub fn recover(
         lock,
         warnings: started.report.warnings(),
         command_count,
+        functions,
     })
 }
 
@@ -123,13 +135,24 @@ fn in_parallel<I: Send, O: Send>(
     })
 }
 
-/// Replays one segment; returns the shard and how many commands it took.
+/// A shard that one segment has been replayed into.
+struct Replayed {
+    shard: Shard,
+    /// Commands.
+    count: u64,
+    /// Those among them that change libraries of functions, each with its file and frame: they are no business of a
+    /// shard.
+    function_changes: Vec<(String, u64, ArgvBuf)>,
+}
+
+/// Replays one segment.
 fn replay(
     mut reader: SegmentReader,
     mut shard: Shard,
     now: Now,
-) -> Result<(Shard, u64), RecoveryError> {
-    let mut command_count = 0;
+) -> Result<Replayed, RecoveryError> {
+    let mut count = 0;
+    let mut function_changes = Vec::new();
     while let Some(frame) = reader.next_frame()? {
         let broken = |problem: String| RecoveryError::Replay {
             file: frame.path.display().to_string(),
@@ -139,7 +162,12 @@ fn replay(
         let mut db = 0;
         let mut commands = Commands::new(frame.payload);
         while let Some(argv) = commands.next_command().map_err(|e| broken(e.to_string()))? {
-            command_count += 1;
+            count += 1;
+            if argv.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"FUNCTION")) {
+                let file = frame.path.display().to_string();
+                function_changes.push((file, frame.payload_offset, ArgvBuf::from_argv(argv)));
+                continue;
+            }
             if argv.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"SELECT")) {
                 let index = argv.get(1).and_then(parse_i64).and_then(|n| u16::try_from(n).ok());
                 let known = index.filter(|n| usize::from(*n) < shard.keyspace().database_count());
@@ -153,7 +181,7 @@ fn replay(
                 .map_err(|error| broken(String::from_utf8_lossy(&error.as_bytes()).into_owned()))?;
         }
     }
-    Ok((shard, command_count))
+    Ok(Replayed { shard, count, function_changes })
 }
 
 /// Moves all entries to `count` shards, by their slots; nothing happens if there are so many already.

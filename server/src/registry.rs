@@ -1,6 +1,7 @@
 //! All commands by name: those of the shards and those of the server, in one table made at start-up.
 
-use crate::commands::ServerCommand;
+use crate::commands::{ServerCommand, ServerRun};
+use crate::scripting;
 use ahash::AHashMap;
 use protocol::command::{CommandSpec, Flags};
 use protocol::request::Argv;
@@ -52,6 +53,22 @@ impl Registered {
     #[must_use]
     pub fn top_name(&self) -> &'static str {
         self.container.unwrap_or(self.spec).name
+    }
+
+    /// How it runs a script, if that is what it does.
+    #[must_use]
+    #[inline]
+    pub fn script(&self) -> Option<scripting::Kind> {
+        match self.kind {
+            Kind::Server(ServerCommand { run: ServerRun::Script(kind), .. }) => Some(*kind),
+            _ => None,
+        }
+    }
+
+    /// Whether it runs a script.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.script().is_some()
     }
 
     /// Whether it has all of `flags`.

@@ -3,6 +3,7 @@
 use crate::commands::ServerRun;
 use crate::core::Core;
 use crate::registry::{Kind, Registered};
+use crate::scripting;
 use protocol::command::key_spec;
 use protocol::request::Argv;
 use protocol::slot::slot_of;
@@ -17,6 +18,8 @@ pub enum Route {
     Shard(usize),
     /// On the core that owns its channel.
     Owner(usize),
+    /// On the core of this shard, as a script.
+    Script(usize),
     /// On several shards, or it may wait; see `transaction`.
     Several,
     /// On the core of the connection.
@@ -31,6 +34,7 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         Kind::Server(server_command) => {
             return match server_command.run {
                 ServerRun::Publish(_) => Route::Owner(shard_of(core, argv.get(1))),
+                ServerRun::Script(kind) => script_route(core, command, kind, argv),
                 ServerRun::Now(_) | ServerRun::Early(_) | ServerRun::Later(_) => Route::Server,
             };
         }
@@ -56,6 +60,17 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
     }
 }
 
+/// Where a script runs: on the shard of its keys, if that is one and it touches no others.
+fn script_route(core: &Core, command: &Registered, kind: scripting::Kind, argv: Argv<'_>) -> Route {
+    if core.shared.shard_count() == 1 {
+        return Route::Script(0);
+    }
+    match shard_of_all(core, command, argv) {
+        Route::Shard(shard) if !core.may_script_wander(kind, argv) => Route::Script(shard),
+        _ => Route::Server,
+    }
+}
+
 /// Whether the data may name keys of any shard, beyond those of the request.
 #[must_use]
 pub fn reaches_anywhere(command: &Command, argv: Argv<'_>) -> bool {
@@ -63,6 +78,13 @@ pub fn reaches_anywhere(command: &Command, argv: Argv<'_>) -> bool {
         Run::Steps(steps) => matches!((steps.reach)(Args::new(argv)), Reach::Anywhere(_)),
         _ => false,
     }
+}
+
+/// Whether a request is about all keys there are.
+#[must_use]
+pub fn is_everywhere(command: &Command, argv: Argv<'_>) -> bool {
+    matches!(command.run, Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_))
+        || reaches_anywhere(command, argv)
 }
 
 /// Where the keys of one or more commands lie, all together.
@@ -135,6 +157,16 @@ fn shard_of_all(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         Some(&(_, shard)) if keys.iter().all(|(_, other)| *other == shard) => Route::Shard(shard),
         Some(_) => Route::Several,
     }
+}
+
+/// Whether a command has at most one key, as its first argument, and touches no other.
+#[must_use]
+pub fn takes_one_key(command: &Registered) -> bool {
+    let is_fit = match command.kind {
+        Kind::Shard(command) => matches!(command.run, Run::Read(_) | Run::Write(_)),
+        Kind::Server(_) => command.spec.keys.is_empty(),
+    };
+    is_fit && (command.spec.keys.is_empty() || only_key(command) == Some(1))
 }
 
 /// The position of the key, for a command that has exactly one at a fixed place.

@@ -11,6 +11,7 @@ use crate::listener::Listening;
 use crate::mailbox::Switchboard;
 use crate::memory::MemoryShares;
 use crate::registry::{CommandId, Registry};
+use crate::scripting::Scripts;
 use crate::statistics::{CommandStatistics, ErrorStatistics};
 use ops::config::Config;
 use ops::latency::LatencyMonitor;
@@ -42,6 +43,8 @@ pub struct Shared {
     totals_at_reset: Mutex<CoreTotals>,
     /// What INFO says of the last second.
     pub rates: Rates,
+    /// Scripts and functions.
+    pub scripts: Scripts,
     /// SLOWLOG.
     pub slow_log: SlowLog,
     /// LATENCY.
@@ -110,6 +113,7 @@ impl Shared {
             error_statistics: (0..core_count).map(|_| ErrorStatistics::default()).collect(),
             totals_at_reset: Mutex::default(),
             rates: Rates::default(),
+            scripts: Scripts::default(),
             slow_log: SlowLog::new(),
             latency: LatencyMonitor::new(),
             text_log: identity.text_log,

@@ -16,6 +16,7 @@ use ops::http::{OpsError, OpsThread, StopSignal};
 use ops::log::LogControl;
 use ops::metrics::{BuildInfo, Metrics};
 use persistence::lock::DirectoryLock;
+use script::Catalog;
 use shard::rng::Rng;
 use shard::{Now, Shard};
 use std::io;
@@ -106,6 +107,7 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
         identity,
         shared::Data { shards: data.shards, log: data.log },
     ));
+    shared.scripts.set_catalog(data.functions);
     let empty = Shard::new(shard::Options::default(), settings.databases as usize, 0);
     shared.memory.set_startup((empty.keyspace().overhead_bytes() * cpus.len()) as u64);
     let _former = on_signal.set(shared.clone());
@@ -214,6 +216,8 @@ struct Data {
     /// `None` for each without an append-only file.
     journals: Vec<Option<Journal>>,
     log: Option<Log>,
+    /// Libraries of functions.
+    functions: Catalog,
     /// Held as long as the server runs.
     lock: Option<DirectoryLock>,
 }
@@ -222,11 +226,15 @@ struct Data {
 fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Data, StartError> {
     let options = crate::options::shard_options(settings);
     shard::types::hash_index::seed(rng.next_u64());
-    let mut new_shard = || Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
+    let mut new_shard = || {
+        let mut shard = Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
+        shard.set_clock(clock::process_ns);
+        shard
+    };
     if !settings.appendonly {
         let shards = (0..count).map(|_| new_shard()).collect();
         let journals = (0..count).map(|_| None).collect();
-        return Ok(Data { shards, journals, log: None, lock: None });
+        return Ok(Data { shards, journals, log: None, functions: Catalog::default(), lock: None });
     }
     let begun_at = clock::Moment::now();
     let recovered = recovery::recover(settings, count, now, new_shard)?;
@@ -240,6 +248,7 @@ fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Da
         shards: recovered.shards,
         journals: recovered.journals.into_iter().map(Some).collect(),
         log: Some(recovered.log),
+        functions: recovered.functions,
         lock: Some(recovered.lock),
     })
 }

@@ -15,7 +15,7 @@ use crate::keyspace::{Database, Keyspace, ValueMut};
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::types::string::{Str, StrRef};
-use crate::value::{Typed, Value};
+use crate::value::Typed;
 use crate::waiters::{DbKey, Waiters};
 use std::cell::{Cell, RefCell, RefMut};
 
@@ -427,9 +427,8 @@ impl<'a> WriteContext<'a> {
         let (now, is_replaying) = (self.now, self.is_replaying);
         let is_touching = !self.client.is_no_touch;
         let table = self.keyspace.database_mut(self.db_index).table_mut();
-        let place = table.locate(hash, key)?;
-        let entry = table.get(place);
-        let access = entry.access();
+        let entry = table.find(hash, key)?;
+        let (place, access) = (entry.place(), entry.access());
         if entry.is_expired(now) && !is_replaying {
             table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);
@@ -526,15 +525,14 @@ impl KeyEntry<'_, '_, '_> {
     ///
     /// Cost: in the old value's memory if the new one is as long.
     pub fn store_string(&mut self, string: StrRef<'_>, expire_at_ms: Option<i64>) {
+        let access = Access::new(self.ctx.now, self.ctx.options.use_rule);
+        let (hash, key) = (self.hash, self.key);
+        let table = self.ctx.db().table_mut();
         match self.place {
-            Some(place) => {
-                let table = self.ctx.db().table_mut();
-                table.replace_string(place, string);
-                table.set_expiry(place, expire_at_ms);
-            }
+            Some(place) => table.replace_string(place, string, expire_at_ms),
             None => {
-                let value = Value::String(string.to_str());
-                self.store(Entry::new(value).with_expiry(expire_at_ms));
+                self.place = Some(table.insert_string(hash, key, string, expire_at_ms, access));
+                self.notify_new();
             }
         }
     }

@@ -164,6 +164,13 @@ pub struct Journal {
     db: u16,
 }
 
+/// A place in a [`Journal`].
+#[derive(Clone, Copy, Debug)]
+pub struct JournalMark {
+    len: usize,
+    db: u16,
+}
+
 impl Journal {
     /// The entries so far.
     #[must_use]
@@ -196,6 +203,18 @@ impl Journal {
             self.bytes.extend_from_slice(&other.bytes);
             self.db = other.db;
         }
+    }
+
+    /// How far the entries go, for [`Journal::rewind`].
+    #[must_use]
+    pub fn mark(&self) -> JournalMark {
+        JournalMark { len: self.bytes.len(), db: self.db }
+    }
+
+    /// Forgets the entries behind `mark`.
+    pub fn rewind(&mut self, mark: JournalMark) {
+        self.bytes.truncate(mark.len);
+        self.db = mark.db;
     }
 
     fn select(&mut self, db: u16) {

@@ -110,6 +110,11 @@ impl Shard {
         self.settle(now);
     }
 
+    /// The transaction lets other calls run in between; [`Shard::begin_unit`] continues it.
+    pub fn suspend_unit(&mut self) {
+        self.is_in_unit = false;
+    }
+
     /// What is claimed by commands over several shards.
     #[must_use]
     #[inline]

@@ -136,15 +136,6 @@ impl Value {
             Value::Stream(stream) => stream.free_some(budget),
         }
     }
-
-    /// The first byte of a string, loaded from wherever it lies; 0 of anything else.
-    #[inline]
-    pub(crate) fn first_byte(&self) -> u8 {
-        match self {
-            Value::String(string) => string.first_byte(),
-            _ => 0,
-        }
-    }
 }
 
 impl<'a> ValueRef<'a> {

@@ -1,6 +1,7 @@
 //! All data of two servers, compared key by key with what is read of each type.
 
 use crate::client::Client;
+use crate::grammar::Version;
 use crate::notation;
 use crate::quoting::quote;
 use crate::rules;
@@ -36,8 +37,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The first difference between the data of two servers: keys, types, encodings, expiry, values.
-pub fn difference(clients: &mut [Client; 2]) -> Option<Difference> {
+/// The first difference between the data of two servers, of which the first is a Redis of `version`: keys, types,
+/// encodings, expiry, values.
+pub fn difference(version: Version, clients: &mut [Client; 2]) -> Option<Difference> {
     (0..DATABASES).find_map(|db| {
         let db_name = db.to_string();
         let keys: BTreeSet<Vec<u8>> = clients
@@ -49,11 +51,16 @@ pub fn difference(clients: &mut [Client; 2]) -> Option<Difference> {
                 keys.into_iter().filter_map(|key| key.as_bytes().map(<[u8]>::to_vec))
             })
             .collect();
-        keys.into_iter().find_map(|key| key_difference(clients, db, &key))
+        keys.into_iter().find_map(|key| key_difference(version, clients, db, &key))
     })
 }
 
-fn key_difference(clients: &mut [Client; 2], db: usize, key: &[u8]) -> Option<Difference> {
+fn key_difference(
+    version: Version,
+    clients: &mut [Client; 2],
+    db: usize,
+    key: &[u8],
+) -> Option<Difference> {
     let kind = clients[0].call(&[&b"TYPE"[..], key]).text();
     let mut questions: Vec<Vec<&[u8]>> =
         vec![vec![b"TYPE", key], vec![b"OBJECT", b"ENCODING", key], vec![b"PEXPIRETIME", key]];
@@ -72,7 +79,8 @@ fn key_difference(clients: &mut [Client; 2], db: usize, key: &[u8]) -> Option<Di
     questions.into_iter().find_map(|question| {
         let answers = clients.each_mut().map(|client| client.call(&question));
         let args: Vec<Vec<u8>> = question.iter().map(|arg| arg.to_vec()).collect();
-        let is_same = answers[0] == answers[1] || rules::allow(&args, &answers[0], &answers[1]);
+        let is_same =
+            answers[0] == answers[1] || rules::allow(version, &args, &answers[0], &answers[1]);
         let question = String::from_utf8_lossy(question[0]).into_owned();
         (!is_same).then(|| Difference { key: key.to_vec(), db, question, answers })
     })

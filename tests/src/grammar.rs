@@ -34,6 +34,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("xinfo help", "the text is our own"),
 ];
 
+/// Commands that mean something else since some version, with the reason: older servers are not asked.
+const CHANGED: &[(&str, Version, &str)] =
+    &[("xsetid", (7, 2), "an id below that of a removed entry was accepted")];
+
 /// Words of commands that are left out, each with its reason.
 const LEFT_OUT_WORDS: &[(&str, &str, &str)] = &[
     ("xadd", "*", "the id would be the time of day"),
@@ -121,7 +125,9 @@ pub fn forms(version: Version) -> Vec<Form> {
 /// The form of one command; `None` if it is left out or younger than `version`.
 fn form(words: Vec<String>, docs: &Json, facts: &Json, version: Version) -> Option<Form> {
     let name = words.join(" ");
-    if LEFT_OUT.iter().any(|(left_out, _)| *left_out == name) || is_younger(docs, version) {
+    let is_left_out = LEFT_OUT.iter().any(|(left_out, _)| *left_out == name)
+        || CHANGED.iter().any(|(changed, since, _)| *changed == name && *since > version);
+    if is_left_out || is_younger(docs, version) {
         return None;
     }
     let flags = facts["flags"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -229,6 +235,12 @@ mod tests {
             |version| format!("{:?}", find("zrank", version).unwrap()).contains("WITHSCORE");
         assert!(has_score((7, 2)) && !has_score((7, 0)));
         assert!(find("sintercard", (7, 0)).is_some() && find("sintercard", (6, 2)).is_none());
+        for (name, since, reason) in CHANGED {
+            assert!(
+                find(name, *since).is_some() && find(name, (7, 0)).is_none(),
+                "{name}: {reason}"
+            );
+        }
     }
 
     #[test]

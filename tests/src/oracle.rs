@@ -4,7 +4,7 @@
 
 use crate::client::{Client, Reply, encode};
 use crate::dataset;
-use crate::grammar::{self, Form};
+use crate::grammar::{self, Form, Version};
 use crate::notation::{self, sorted};
 use crate::player::{self, AfterProblem, Observed};
 use crate::quoting::quote;
@@ -15,12 +15,17 @@ use crate::script::{Action, Expect, Line, Order, Script};
 use crate::server::{Options, Server};
 use crate::value::Value;
 
-/// What is wrong with our reply, if the two differ more than the tables allow.
-pub fn difference(args: &[Vec<u8>], theirs: &Reply, ours: &Reply) -> Option<String> {
+/// What is wrong with our reply, if the two differ more than the tables allow, theirs being of a Redis of `version`.
+pub fn difference(
+    version: Version,
+    args: &[Vec<u8>],
+    theirs: &Reply,
+    ours: &Reply,
+) -> Option<String> {
     if theirs.raw == ours.raw {
         return None;
     }
-    if rules::allow(args, &theirs.value, &ours.value) {
+    if rules::allow(version, args, &theirs.value, &ours.value) {
         return None;
     }
     Some(format!(
@@ -45,13 +50,14 @@ pub fn compare_script(script: &Script, theirs: &Options, ours: &Options) -> Vec<
         let failed = player::failure(script, scene, &expected)
             .map(|failure| format!("the oracle itself: {failure}"))
             .or_else(|| player::failure(script, scene, &observed))
-            .or_else(|| first_difference(script, &expected, &observed));
+            .or_else(|| first_difference(theirs.program().version(), script, &expected, &observed));
         failures.extend(failed);
     }
     failures
 }
 
 fn first_difference(
+    version: Version,
     script: &Script,
     theirs: &[Observed<'_>],
     ours: &[Observed<'_>],
@@ -77,7 +83,7 @@ fn first_difference(
             Order::Any => sorted(&expected.value, false) == sorted(&got.value, false),
             Order::AnyPairs => sorted(&expected.value, true) == sorted(&got.value, true),
         };
-        let difference = difference(&args, expected, got).filter(|_| !same_set)?;
+        let difference = difference(version, &args, expected, got).filter(|_| !same_set)?;
         Some(format!("{}:{}: {line}\n{difference}", script.name, theirs.step.line))
     })
 }
@@ -106,8 +112,9 @@ pub fn compare_stream(
     (protocol, sending): (u8, Sending),
 ) -> Result<(), String> {
     let mut clients = [theirs.client(), ours.client()];
-    let forms = common_forms(theirs.program().version(), &mut clients);
-    let mut commands = Commands::new(seed, &forms);
+    let version = theirs.program().version();
+    let forms = common_forms(version, &mut clients);
+    let mut commands = Commands::new(seed, &forms, version);
     let mut rng = Rng::new(!seed);
     for client in &mut clients {
         client.call(&["HELLO", &protocol.to_string()]);
@@ -131,7 +138,7 @@ pub fn compare_stream(
             let [expected, got] = clients.each_mut().map(Client::try_read);
             let expected = expected.map_err(|error| format!("the oracle is silent: {error}"))?;
             let problem = match got {
-                Ok(got) => difference(&history[index], &expected, &got),
+                Ok(got) => difference(version, &history[index], &expected, &got),
                 Err(error) => Some(format!(
                     "expected {}\ngot no reply: {error}",
                     notation::lines(&expected.value).join("\n         ")
@@ -146,7 +153,7 @@ pub fn compare_stream(
             }
         }
     }
-    dataset::difference(&mut clients).map_or(Ok(()), |difference| {
+    dataset::difference(version, &mut clients).map_or(Ok(()), |difference| {
         let key = difference.key.clone();
         let commands = history.iter().filter(|args| args[1..].contains(&key)).cloned();
         let mut commands: Vec<_> = commands.collect();
@@ -160,7 +167,7 @@ pub fn compare_stream(
 }
 
 /// The commands of the oracle's version that both servers have.
-fn common_forms(version: grammar::Version, clients: &mut [Client; 2]) -> Vec<Form> {
+fn common_forms(version: Version, clients: &mut [Client; 2]) -> Vec<Form> {
     let mut forms = grammar::forms(version);
     forms.retain(|form| {
         clients.iter_mut().all(|client| {
@@ -217,7 +224,7 @@ mod tests {
 
     fn differs(command: &str, theirs: &str, ours: &str) -> bool {
         let args = crate::quoting::split(command).unwrap();
-        difference(&args, &reply(theirs), &reply(ours)).is_some()
+        difference((7, 0), &args, &reply(theirs), &reply(ours)).is_some()
     }
 
     #[test]

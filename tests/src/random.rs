@@ -3,9 +3,10 @@
 //!
 //! What is left to chance or time even so is listed in [`crate::rules`].
 
-use crate::grammar::{Form, Node};
+use crate::grammar::{Form, Node, Version};
 use crate::pools;
 use crate::rng::Rng;
+use std::collections::VecDeque;
 
 /// Commands that are not about data, and those that fill sorted sets with equal scores, in a small grammar: `WORD` stands for itself, `<name:type>` is filled in as the
 /// argument of that name, `[a|b c]` is one of these or nothing, `(a b)+` is repeated one to four times.
@@ -81,13 +82,15 @@ pub struct Commands {
     /// Each as often as its weight.
     forms: Vec<Form>,
     blocking: Vec<Form>,
-    /// What must follow the command before: see [`Commands::next_command`].
-    pending: Option<Vec<Vec<u8>>>,
+    /// The next ones, where several belong together: see [`Commands::next_command`].
+    pending: VecDeque<Vec<Vec<u8>>>,
+    /// Whether reading for a group makes the consumer only if there is something to read (before 7.2).
+    are_consumers_lazy: bool,
 }
 
 impl Commands {
-    /// The stream of a seed, of commands that both servers know.
-    pub fn new(seed: u64, forms: &[Form]) -> Self {
+    /// The stream of a seed, of commands that both servers know, the older of which has this version.
+    pub fn new(seed: u64, forms: &[Form], version: Version) -> Self {
         let weight = |form: &Form| match FREQUENT.contains(&form.name().as_str()) {
             true => FREQUENT_WEIGHT,
             false => 1,
@@ -100,13 +103,15 @@ impl Commands {
             rng: Rng::new(seed),
             forms: weighted.cloned().chain(templates).collect(),
             blocking,
-            pending: None,
+            pending: VecDeque::new(),
+            are_consumers_lazy: version < (7, 2),
         }
     }
 
-    /// The next command. Where chance decides what a command writes (SPOP), the key is removed behind it.
+    /// The next command. Where chance decides what a command writes (SPOP), the key is removed behind it; where the
+    /// version decides whether it makes a consumer, that is made before it.
     pub fn next_command(&mut self) -> Vec<Vec<u8>> {
-        if let Some(command) = self.pending.take() {
+        if let Some(command) = self.pending.pop_front() {
             return command;
         }
         if self.rng.one_in(FLUSH_ONE_IN) {
@@ -127,7 +132,12 @@ impl Commands {
             args[0].make_ascii_uppercase();
         }
         if form.words[0] == "spop" && args.len() > 1 {
-            self.pending = Some(vec![b"DEL".to_vec(), args[1].clone()]);
+            self.pending.push_back(vec![b"DEL".to_vec(), args[1].clone()]);
+        }
+        if self.are_consumers_lazy {
+            self.pending.extend(consumers_of(&args));
+            self.pending.push_back(args);
+            return self.pending.pop_front().expect("one was just put there");
         }
         args
     }
@@ -153,6 +163,24 @@ impl Commands {
         tidy(&mut self.rng, &mut args);
         args
     }
+}
+
+/// Commands that make the consumers for which `args` read or claim.
+fn consumers_of(args: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    let (keys, group) = match args[0].to_ascii_lowercase().as_slice() {
+        b"xclaim" | b"xautoclaim" => (args.get(1..2), args.get(2..4)),
+        b"xreadgroup" => {
+            let streams = args.iter().position(|arg| arg == b"STREAMS").map(|at| &args[at + 1..]);
+            (streams.map(|streams| &streams[..streams.len() / 2]), args.get(2..4))
+        }
+        _ => return Vec::new(),
+    };
+    let (Some(keys), Some([group, consumer])) = (keys, group) else { return Vec::new() };
+    let create = |key: &Vec<u8>| {
+        let words = [&b"XGROUP"[..], b"CREATECONSUMER", key, group, consumer];
+        words.map(<[u8]>::to_vec).to_vec()
+    };
+    keys.iter().map(create).collect()
 }
 
 /// Whether this option makes a command wait.
@@ -323,16 +351,34 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_commands() {
         let forms = forms((7, 2));
-        let (mut left, mut right) = (Commands::new(5, &forms), Commands::new(5, &forms));
+        let (mut left, mut right) =
+            (Commands::new(5, &forms, (7, 2)), Commands::new(5, &forms, (7, 2)));
         for _ in 0..1000 {
             assert_eq!(left.next_command(), right.next_command());
         }
     }
 
     #[test]
+    fn consumers_are_made_before_they_read_where_reading_may_not_make_them() {
+        let forms = forms((7, 0));
+        let mut commands = Commands::new(3, &forms, (7, 0));
+        let mut read_count = 0;
+        let mut before: Vec<Vec<u8>> = vec![Vec::new()];
+        for _ in 0..20_000 {
+            let args = commands.next_command();
+            if let Some(last) = consumers_of(&args).pop() {
+                assert_eq!(before, last, "{args:?}");
+                read_count += 1;
+            }
+            before = args;
+        }
+        assert!(read_count > 100, "{read_count}");
+    }
+
+    #[test]
     fn every_command_and_every_option_comes_up() {
         let forms = forms((7, 2));
-        let mut commands = Commands::new(1, &forms);
+        let mut commands = Commands::new(1, &forms, (7, 2));
         let mut words = BTreeSet::new();
         for _ in 0..200_000 {
             let args = commands.next_command();

@@ -1,6 +1,8 @@
 //! Where the replies of two servers may differ, with the reason: [`RULES`] for commands whose replies depend on chance,
-//! order or time, [`DIFFERENCES`] for what Rialto (a Redis 7.2) answers otherwise than the Redis 7.0 it is compared with.
+//! order or time, [`DIFFERENCES`] for what Rialto answers otherwise than every Redis, [`CHANGES`] for what a Redis 7.2
+//! answers otherwise than one before.
 
+use crate::grammar::Version;
 use crate::notation::sorted;
 use crate::value::Value;
 
@@ -78,12 +80,31 @@ pub const RULES: &[Rule] = &[
     rule(&["xinfo", "consumers"], Compare::Shape, "since 7.2 one more time is told"),
 ];
 
-/// Where Redis 7.2 answers otherwise than 7.0, or Rialto otherwise than both (docs/differences.md).
+/// Where Rialto answers otherwise than Redis (docs/differences.md).
 pub const DIFFERENCES: &[Rule] = &[
+    rule(
+        &["object", "encoding"],
+        Compare::Became(&[("skiplist", "listpack")]),
+        "in Redis SORT leaves a small sorted set as a skiplist; here it changes nothing",
+    ),
+    rule(
+        &["object", "refcount"],
+        Compare::Within(i64::MAX),
+        "small integers are shared objects in Redis unless they came by COPY; here nothing is shared",
+    ),
+];
+
+/// Where Redis 7.2 answers otherwise than 7.0.
+pub const CHANGES: &[Rule] = &[
     rule(
         &["object", "encoding"],
         Compare::Became(&[("quicklist", "listpack"), ("hashtable", "listpack")]),
         "since 7.2 a small list and a small set are one listpack",
+    ),
+    rule(
+        &["object", "encoding"],
+        Compare::Became(&[("listpack", "skiplist")]),
+        "since 7.2 ZADD counts its members beforehand, also those that come twice",
     ),
     rule(
         &["zrank"],
@@ -102,11 +123,6 @@ pub const DIFFERENCES: &[Rule] = &[
         "since 7.2 there is an option",
     ),
     rule(
-        &["object", "refcount"],
-        Compare::Within(i64::MAX),
-        "small integers are shared objects in Redis unless they came by COPY; here nothing is shared",
-    ),
-    rule(
         &["z*"],
         Compare::Numbers(0.0),
         "since 7.2 a score is printed with as few digits as it needs",
@@ -123,9 +139,11 @@ pub const DIFFERENCES: &[Rule] = &[
     ),
 ];
 
-/// Whether these two replies to `args` are as good as the same.
-pub fn allow(args: &[Vec<u8>], theirs: &Value, ours: &Value) -> bool {
-    let mut rules = RULES.iter().chain(DIFFERENCES).filter(|rule| rule.is_for(args));
+/// Whether these two replies to `args` are as good as the same, if the other server is a Redis of `version`.
+pub fn allow(version: Version, args: &[Vec<u8>], theirs: &Value, ours: &Value) -> bool {
+    let changes = if version < (7, 2) { CHANGES } else { &[] };
+    let rules = RULES.iter().chain(DIFFERENCES).chain(changes);
+    let mut rules = rules.filter(|rule| rule.is_for(args));
     rules.any(|rule| rule.compare.allows(theirs, ours))
 }
 
@@ -228,9 +246,13 @@ mod tests {
     use crate::value::parse;
 
     fn differs(command: &str, theirs: &str, ours: &str) -> bool {
+        differs_from((7, 0), command, theirs, ours)
+    }
+
+    fn differs_from(version: Version, command: &str, theirs: &str, ours: &str) -> bool {
         let args = crate::quoting::split(command).unwrap();
         let [theirs, ours] = [theirs, ours].map(|raw| parse(raw.as_bytes()).unwrap().unwrap().0);
-        !allow(&args, &theirs, &ours)
+        !allow(version, &args, &theirs, &ours)
     }
 
     #[test]
@@ -242,6 +264,12 @@ mod tests {
         assert!(!differs("RANDOMKEY", "$1\r\na\r\n", "$1\r\nb\r\n"));
         assert!(differs("RANDOMKEY", "$1\r\na\r\n", "$-1\r\n"));
         assert!(!differs("OBJECT ENCODING l", "$9\r\nquicklist\r\n", "$8\r\nlistpack\r\n"));
+        assert!(differs_from(
+            (7, 2),
+            "OBJECT ENCODING l",
+            "$9\r\nquicklist\r\n",
+            "$8\r\nlistpack\r\n"
+        ));
         assert!(differs("OBJECT ENCODING l", "$8\r\nlistpack\r\n", "$9\r\nquicklist\r\n"));
         assert!(differs("OBJECT ENCODING l", "$9\r\nquicklist\r\n", "$9\r\nhashtable\r\n"));
         assert!(!differs(

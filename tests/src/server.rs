@@ -133,6 +133,11 @@ impl Options {
         Options::of(Program::oracle())
     }
 
+    /// Which program it will be.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     fn of(program: &Program) -> Self {
         Options {
             program: program.clone(),

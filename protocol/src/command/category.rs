@@ -85,6 +85,12 @@ impl Categories {
         Categories(self.0 | other.0)
     }
 
+    /// This set without the categories of `other`.
+    #[must_use]
+    pub const fn without(self, other: Categories) -> Categories {
+        Categories(self.0 & !other.0)
+    }
+
     /// Whether every category of `other` is in this set.
     #[must_use]
     pub const fn contains(self, other: Categories) -> bool {

@@ -70,7 +70,12 @@ impl CommandSpec {
     /// All ACL categories: the explicit ones and those that Redis derives from the flags.
     #[must_use]
     pub const fn categories(&self) -> Categories {
-        self.categories.union(Categories::implied_by(self.flags))
+        let implied = Categories::implied_by(self.flags);
+        // What a script reads is not for the row to say.
+        match self.categories.contains(Categories::SCRIPTING) {
+            true => self.categories.union(implied.without(Categories::READ)),
+            false => self.categories.union(implied),
+        }
     }
 }
 

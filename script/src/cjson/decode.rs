@@ -1,7 +1,7 @@
 //! JSON to Lua values. Errors name what was expected, what was found and where, counted from 1.
 
 use super::{NULL, Settings};
-use crate::library::{Failure, Outcome, number, with_stack};
+use crate::library::{Failure, Outcome, number};
 use mlua::{Lua, Value};
 
 /// The value of the text `json`.
@@ -72,7 +72,7 @@ impl Parser<'_> {
             )));
         }
         self.at += 1;
-        let value = with_stack(|| read(self))?;
+        let value = read(self)?;
         self.depth -= 1;
         Ok(value)
     }

@@ -1,7 +1,7 @@
 //! Lua values to JSON.
 
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
-use crate::library::{Failure, type_name, with_stack};
+use crate::library::{Failure, type_name};
 use mlua::{Table, Value};
 
 type Written = Result<(), Failure>;
@@ -21,7 +21,7 @@ pub(super) fn append(
         Value::String(text) => append_text(&text.as_bytes(), out),
         Value::LightUserData(data) if data.0.is_null() => out.extend_from_slice(b"null"),
         Value::Table(table) => {
-            with_stack(|| append_table(settings, table, depth + 1, out))?;
+            append_table(settings, table, depth + 1, out)?;
         }
         other => return Err(unsupported(type_name(other), "type not supported")),
     }

@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod functions;
 mod help;
 pub mod info;
 pub mod latency;
@@ -16,6 +17,7 @@ pub mod memory;
 pub mod module;
 pub mod monitor;
 pub mod pubsub;
+pub mod scripting;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transactions;
@@ -52,6 +54,8 @@ pub enum ServerRun {
     Early(NowFn),
     /// It may have to wait for other cores.
     Later(LaterFn),
+    /// It runs a script, on the shard of its keys if that is one.
+    Script(crate::scripting::Kind),
     /// It publishes on a channel, at the core that owns it (PUBLISH, SPUBLISH).
     Publish(crate::pubsub::Topic),
 }
@@ -63,12 +67,14 @@ pub const TABLES: &[&[ServerCommand]] = &[
     config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
+    functions::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,
     module::COMMANDS,
     monitor::COMMANDS,
     pubsub::COMMANDS,
+    scripting::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     transactions::COMMANDS,

@@ -29,8 +29,11 @@ impl Connection {
     /// Runs a deferred command and appends its reply.
     pub(super) async fn run_deferred(&mut self, deferred: Deferred) {
         let core = self.core.clone();
-        let Deferred { command, argv } = deferred;
+        let Deferred { command, argv, ticket } = deferred;
         let command = &core.shared.registry.get(command).clone();
+        if let Some(ticket) = ticket {
+            return self.end_script(command, &argv, ticket).await;
+        }
         if !self.wait_while_paused(self.session.flags_of(command)).await {
             return;
         }
@@ -39,7 +42,7 @@ impl Connection {
             return;
         }
         // Commands of the server may change what is shown (SELECT) or who watches (RESET); others may block.
-        let is_shown_first = matches!(command.kind, Kind::Shard(_));
+        let is_shown_first = matches!(command.kind, Kind::Shard(_)) || command.is_script();
         if is_shown_first {
             core.feed_monitors(command, &self.session, &self.peer.client, argv.as_argv());
         }
@@ -83,6 +86,9 @@ impl Connection {
                     ServerRun::Now(run) | ServerRun::Early(run) => run(self, args),
                     ServerRun::Later(run) => run(self, args).await,
                     ServerRun::Publish(_) => self.publish(command, argv).await,
+                    ServerRun::Script(kind) => {
+                        return self.run_script(core, command, kind, argv).await;
+                    }
                 };
                 match result {
                     Ok(()) => Outcome::Replied,
@@ -136,7 +142,7 @@ impl Connection {
     }
 
     /// Takes back the reply that begins at `start`, if the client wants none.
-    fn leave_out_unwanted(&mut self, start: usize) {
+    pub(super) fn leave_out_unwanted(&mut self, start: usize) {
         if !self.session.wants_reply() {
             self.replies.truncate(start);
         }
@@ -145,6 +151,10 @@ impl Connection {
     /// Whether another core counts this command, because it is the one that runs it: PUBLISH to a channel of its own.
     fn is_counted_elsewhere(&self, command: &Registered, argv: Argv<'_>) -> bool {
         let Kind::Server(server_command) = command.kind else { return false };
+        if command.is_script() {
+            let route = router::route(&self.core, command, argv);
+            return matches!(route, Route::Script(shard) if shard != self.core.id);
+        }
         matches!(server_command.run, ServerRun::Publish(_))
             && router::shard_of(&self.core, argv.get(1)) != self.core.id
     }

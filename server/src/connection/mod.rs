@@ -11,6 +11,7 @@ mod exchange;
 mod multi;
 mod open;
 pub mod output;
+mod scripts;
 pub mod session;
 pub mod tracking;
 pub(crate) mod upkeep;
@@ -67,6 +68,14 @@ pub struct Connection {
 pub(crate) struct Deferred {
     pub(crate) command: CommandId,
     pub(crate) argv: ArgvBuf,
+    /// For a script that has begun and not ended: where its reply will be.
+    pub(crate) ticket: Option<u32>,
+}
+
+impl Deferred {
+    fn new(command: &Registered, argv: Argv<'_>) -> Self {
+        Deferred { command: command.id, argv: ArgvBuf::from_argv(argv), ticket: None }
+    }
 }
 
 /// What [`Connection::process`] did with its input.
@@ -267,6 +276,13 @@ impl Connection {
                 self.end_command();
                 None
             }
+            Step::ScriptHere(command, kind)
+                if self.exchange.is_none()
+                    && core.may_run_here()
+                    && core.shard().locks().is_empty() =>
+            {
+                self.run_script_here(command, kind, argv)
+            }
             Step::Queue(command) => {
                 self.queue(command, argv);
                 None
@@ -274,7 +290,7 @@ impl Connection {
             Step::Exec(command) => {
                 self.note_command(command);
                 if !self.exec_at_once() {
-                    return Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) });
+                    return Some(Deferred::new(command, argv));
                 }
                 core.account(command, Outcome::Replied);
                 self.end_command();
@@ -298,7 +314,7 @@ impl Connection {
                 None
             }
             // Behind a command that is away or has seen more, one of this core's waits its turn: it would run first.
-            Step::Here(command) | Step::PublishHere(command) => {
+            Step::Here(command) | Step::PublishHere(command) | Step::ScriptHere(command, _) => {
                 self.note_command(command);
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
@@ -318,11 +334,11 @@ impl Connection {
             // A subscription is asked for at other cores: it is shown when it has come about, or ended.
             Step::Defer(command) if is_subscription(command) => {
                 core.counters().commands_processed.add(1);
-                Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+                Some(Deferred::new(command, argv))
             }
             Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
                 self.note_command(command);
-                Some(Deferred { command: command.id, argv: ArgvBuf::from_argv(argv) })
+                Some(Deferred::new(command, argv))
             }
         }
     }

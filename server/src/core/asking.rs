@@ -31,10 +31,10 @@ impl Core {
             Message::Batch(batch) if !self.shard().locks().is_empty() => {
                 self.run_batch_in_turn(from, batch);
             }
-            Message::Batch(mut batch) => {
-                self.run_batch(&mut batch);
-                self.post(from, Message::BatchDone(batch));
-            }
+            Message::Batch(mut batch) => match self.run_batch(&mut batch) {
+                None => self.post(from, Message::BatchDone(batch)),
+                Some((index, unfinished)) => self.split_batch(from, batch, index, unfinished),
+            },
             Message::BatchDone(batch) => {
                 if let Some(peer) = self.peer(batch.token) {
                     peer.batch_done(batch);
@@ -122,6 +122,16 @@ impl Core {
         self.await_answer(ticket)
     }
 
+    /// A number under which this core waits for an answer that it gives itself.
+    pub(crate) fn open_ticket(&self) -> u32 {
+        self.asks.borrow_mut().open()
+    }
+
+    /// Answers what waits under `ticket`.
+    pub(crate) fn answered(&self, ticket: u32, reply: Vec<u8>) {
+        self.asks.borrow_mut().answered(ticket, Box::new(Answer::Reply(reply)));
+    }
+
     /// Runs what would block this core on a thread of its own, and waits for its answer.
     ///
     /// # Panics
@@ -140,7 +150,7 @@ impl Core {
         self.await_answer(ticket)
     }
 
-    pub(super) fn await_answer(&self, ticket: u32) -> impl Future<Output = Answer> + '_ {
+    pub(crate) fn await_answer(&self, ticket: u32) -> impl Future<Output = Answer> + '_ {
         poll_fn(move |cx| {
             self.reactor.note_activity();
             self.asks.borrow_mut().poll(ticket, cx.waker())

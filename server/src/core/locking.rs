@@ -6,13 +6,18 @@
 //! open here (`Core::closable_epoch`), and what a transaction writes enters the journal when it ends.
 //! Invariant: every request in the shard's locks has its place in [`Waiting`].
 
-use super::Core;
+use super::{Caller, Core};
 use crate::batch::Batch;
+use crate::commands::ServerRun;
 use crate::mailbox::Epochs;
 use crate::message::{Answer, Message, OwnedCall, Question, TransactionId};
+use crate::registry::Kind;
 use crate::router;
-use protocol::command::{KeyFlags, key_spec};
+use crate::scripting::{Then, Unfinished};
+use protocol::command::{CommandSpec, KeyFlags, key_spec};
 use protocol::request::Argv;
+use shard::Outcome;
+use shard::call::ClientFacts;
 use shard::commands::{Command, Run};
 use shard::effects::Journal;
 use shard::locks::{Claims, LockId as Place, Mode};
@@ -48,6 +53,12 @@ enum Task {
     Begin { from: usize, ticket: u32, then: Option<Question> },
     /// Calls of a batch: one, or a transaction.
     Calls { batch: Rc<RefCell<PartialBatch>>, calls: Range<usize> },
+}
+
+/// A lock that a script has asked for.
+pub(crate) struct ScriptLock {
+    pub(crate) id: TransactionId,
+    ticket: u32,
 }
 
 /// A batch some of whose calls wait.
@@ -113,6 +124,15 @@ impl Core {
                 self.post(from, Message::Answer { ticket, answer: Box::new(answer) });
                 return;
             }
+            Question::Publish(command, argv, resp) => {
+                let mut reply = Vec::new();
+                let caller = Caller { resp, client: ClientFacts::default() };
+                let command = self.shared.registry.get(command);
+                self.publish_here(command, argv.as_argv(), caller, &mut reply);
+                let answer = Box::new(Answer::Reply(reply));
+                self.post(from, Message::Answer { ticket, answer });
+                return;
+            }
             question if self.must_ask_wait(&question) => {
                 let claims = self.claims_of_question(&question).unwrap_or_default();
                 (claims, Task::Ask { from, ticket, question })
@@ -162,15 +182,110 @@ impl Core {
         std::mem::take(&mut waiting.open.get_mut(&place).expect("it is open").journal)
     }
 
+    // ---- scripts
+
+    /// Asks for a lock for a script that goes on later; `journal` is what it has written so far.
+    pub(crate) fn lock_for_script(&self, claims: Claims, journal: Journal) -> ScriptLock {
+        let id = self.next_transaction();
+        let ticket = self.asks.borrow_mut().open();
+        let (place, is_granted) = self.shard_mut().locks_mut().request(claims);
+        let task = (!is_granted).then_some(Task::Begin { from: self.id, ticket, then: None });
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.transactions.insert(id, place);
+        waiting.open.insert(place, Open { epoch: self.epoch.get(), task, journal });
+        if is_granted {
+            let answer = Box::new(Answer::Done(true));
+            self.asks.borrow_mut().answered(ticket, answer);
+        }
+        ScriptLock { id, ticket }
+    }
+
+    /// Waits until the lock is granted.
+    pub(crate) async fn wait_for_script_lock(&self, lock: ScriptLock) {
+        let _granted = self.await_answer(lock.ticket).await;
+    }
+
+    /// Does something for a script that holds its lock: what it writes is kept with the lock.
+    pub(crate) fn within_script_lock<T>(&self, id: TransactionId, work: impl FnOnce() -> T) -> T {
+        let place = self.waiting.borrow().transactions.get(&id).copied();
+        let place = place.expect("a script goes on only while it holds its lock");
+        let own = self.take_journal_of(place);
+        let shared = std::mem::replace(&mut self.shard_mut().effects_mut().journal, own);
+        let result = work();
+        let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, shared);
+        self.waiting.borrow_mut().open.get_mut(&place).expect("it is open").journal = own;
+        result
+    }
+
+    /// A script that held a lock has ended.
+    pub(crate) fn unlock_for_script(self: &Rc<Self>, id: TransactionId) {
+        let place = self.waiting.borrow_mut().transactions.remove(&id);
+        let granted = self.end(place.expect("it was locked"));
+        self.run_granted(granted);
+    }
+
     // ---- batches
 
     /// Runs the commands of a batch while something is locked: those that meet no lock at once.
     pub(super) fn run_batch_in_turn(self: &Rc<Self>, from: usize, batch: Box<Batch>) {
         let left_count = batch.len();
         let partial = PartialBatch { batch, from, replies: BTreeMap::new(), left_count };
-        let partial = Rc::new(RefCell::new(partial));
-        let mut index = 0;
-        while index < left_count {
+        self.go_on_with_batch(&Rc::new(RefCell::new(partial)), 0);
+    }
+
+    /// A script that is call `index` of a batch has not ended in one go: the calls behind it wait until it has.
+    pub(super) fn split_batch(
+        self: &Rc<Self>,
+        from: usize,
+        mut batch: Box<Batch>,
+        index: usize,
+        unfinished: Box<Unfinished>,
+    ) {
+        let mut replies = BTreeMap::new();
+        let done = std::mem::take(&mut batch.replies);
+        let (mut start, mut call) = (0, 0);
+        while call < index {
+            let next = batch.unit_at(call).map_or(call + 1, |(calls, _)| calls.end);
+            let end = batch.reply_ends[next - 1] as usize;
+            replies.insert(call, done[start..end].to_vec());
+            (start, call) = (end, next);
+        }
+        let left_count = batch.len() - index;
+        let partial = PartialBatch { batch, from, replies, left_count };
+        self.wait_for_script(&Rc::new(RefCell::new(partial)), index, unfinished, true);
+    }
+
+    /// Takes a script of a batch to its end; the calls behind it may have to wait for that.
+    fn wait_for_script(
+        self: &Rc<Self>,
+        partial: &Rc<RefCell<PartialBatch>>,
+        index: usize,
+        unfinished: Box<Unfinished>,
+        is_rest_waiting: bool,
+    ) {
+        let (partial, begun_at) = (partial.clone(), self.tick_start());
+        let done = move |core: &Rc<Core>, reply: Vec<u8>| {
+            core.set_stopwatch(begun_at);
+            let command = core.shared.registry.get(partial.borrow().batch.call(index).0);
+            let outcome = match reply.first() {
+                Some(b'-') => Outcome::Failed,
+                _ => Outcome::Replied,
+            };
+            let us = core.account(command, outcome);
+            if us >= core.slow_after_us() {
+                partial.borrow_mut().batch.slow.push((index as u32, us));
+            }
+            core.calls_done(&partial, index..index + 1, reply);
+            if is_rest_waiting {
+                core.go_on_with_batch(&partial, index + 1);
+            }
+        };
+        self.finish_script(unfinished, Then::Batch(Box::new(done)));
+    }
+
+    fn go_on_with_batch(self: &Rc<Self>, partial: &Rc<RefCell<PartialBatch>>, first: usize) {
+        let mut index = first;
+        while index < partial.borrow().batch.len() {
             let (calls, claims) = {
                 let batch = &partial.borrow().batch;
                 let calls = batch.unit_at(index).map_or(index..index + 1, |(calls, _)| calls);
@@ -181,18 +296,41 @@ impl Core {
             if self.shard().locks().is_in_the_way(&claims) {
                 let (place, _) = self.shard_mut().locks_mut().request(claims);
                 self.enter(place, Task::Calls { batch: partial.clone(), calls });
-            } else {
-                self.run_calls(&partial, calls);
+            } else if let Some(unfinished) = self.run_calls(partial, calls.clone()) {
+                return self.wait_for_script(partial, calls.start, unfinished, true);
             }
         }
     }
 
-    /// Runs calls of a batch; the last of them sends it back.
-    fn run_calls(self: &Rc<Self>, partial: &Rc<RefCell<PartialBatch>>, calls: Range<usize>) {
+    /// Runs calls of a batch; the last of them sends it back. A script that has not ended is returned.
+    fn run_calls(
+        self: &Rc<Self>,
+        partial: &Rc<RefCell<PartialBatch>>,
+        calls: Range<usize>,
+    ) -> Option<Box<Unfinished>> {
+        let mut reply = Vec::new();
+        let unfinished = {
+            let batch = &mut partial.borrow_mut().batch;
+            self.run_range(batch, calls.clone(), &mut reply, |_, _| {})
+        };
+        match unfinished {
+            Some((_, unfinished)) => Some(unfinished),
+            None => {
+                self.calls_done(partial, calls, reply);
+                None
+            }
+        }
+    }
+
+    /// Notes the reply of calls of a batch; the last of them sends it back.
+    fn calls_done(
+        self: &Rc<Self>,
+        partial: &Rc<RefCell<PartialBatch>>,
+        calls: Range<usize>,
+        reply: Vec<u8>,
+    ) {
         let mut partial = partial.borrow_mut();
         let partial = &mut *partial;
-        let mut reply = Vec::new();
-        self.run_range(&mut partial.batch, calls.clone(), &mut reply, |_, _| {});
         partial.left_count -= calls.len();
         partial.replies.insert(calls.start, reply);
         if partial.left_count > 0 {
@@ -241,7 +379,11 @@ impl Core {
                     let answer = Box::new(self.answer(question));
                     self.post(from, Message::Answer { ticket, answer });
                 }
-                Task::Calls { batch, calls } => self.run_calls(&batch, calls),
+                Task::Calls { batch, calls } => {
+                    if let Some(unfinished) = self.run_calls(&batch, calls.clone()) {
+                        self.wait_for_script(&batch, calls.start, unfinished, false);
+                    }
+                }
                 Task::Begin { .. } => unreachable!("handled above"),
             });
             granted.extend(self.end(place));
@@ -310,8 +452,13 @@ impl Core {
         let mut all = Claims::default();
         for index in calls {
             let (id, _, argv) = batch.call(index);
-            if let crate::registry::Kind::Shard(command) = self.shared.registry.get(id).kind {
-                all.join(self.claims(command, argv));
+            let registered = self.shared.registry.get(id);
+            match registered.kind {
+                Kind::Shard(command) => all.join(self.claims(command, argv)),
+                Kind::Server(command) if matches!(command.run, ServerRun::Script(_)) => {
+                    all.join(claims_of_script(registered.spec, argv));
+                }
+                Kind::Server(_) => {}
             }
         }
         all
@@ -345,6 +492,7 @@ impl Core {
             | Question::Watch(_)
             | Question::EndWatch(_)
             | Question::Forget(..)
+            | Question::Publish(..)
             | Question::Subscribe(_)
             | Question::Core(_) => None,
         }
@@ -378,6 +526,18 @@ pub(crate) fn claims(command: &Command, argv: Argv<'_>, is_here: impl Fn(&[u8]) 
             if let Some(key) = argv.get(index).filter(|key| is_here(key)) {
                 claims.add(key, mode);
             }
+        });
+    }
+    claims
+}
+
+/// What a script claims of the keys that it declares, all of which lie on one shard.
+pub(crate) fn claims_of_script(spec: &CommandSpec, argv: Argv<'_>) -> Claims {
+    let mut claims = Claims::default();
+    for spec in spec.keys {
+        let mode = if spec.flags.contains(KeyFlags::RO) { Mode::Shared } else { Mode::Exclusive };
+        key_spec::key_indices(std::slice::from_ref(spec), argv, |index| {
+            argv.get(index).into_iter().for_each(|key| claims.add(key, mode));
         });
     }
     claims

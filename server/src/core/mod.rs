@@ -14,7 +14,7 @@ mod units;
 
 use asking::Asks;
 use locking::Waiting;
-pub(crate) use locking::claims;
+pub(crate) use locking::{ScriptLock, claims};
 pub use running::Caller;
 use running::spike_after_us;
 pub(crate) use units::write_empty;
@@ -31,6 +31,7 @@ use crate::pubsub::PubSub;
 use crate::runtime::clock::{self, Moment};
 use crate::runtime::executor;
 use crate::runtime::reactor::{Reactor, SocketKey};
+use crate::scripting::CoreScripts;
 use crate::shared::Shared;
 use crate::tracking::Tracking;
 use ops::config::Settings;
@@ -82,6 +83,8 @@ pub struct Core {
     asks: RefCell<Asks>,
     /// What holds locks of its shard, and what waits for them.
     waiting: RefCell<Waiting>,
+    /// Its interpreters.
+    pub(crate) scripts: RefCell<CoreScripts>,
     /// Transactions that this core has coordinated.
     transaction_count: Cell<u64>,
     spare_batches: RefCell<Vec<Box<Batch>>>,
@@ -146,6 +149,7 @@ impl Core {
             peers: RefCell::default(),
             asks: RefCell::default(),
             waiting: RefCell::default(),
+            scripts: RefCell::default(),
             transaction_count: Cell::new(0),
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),

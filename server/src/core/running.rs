@@ -4,12 +4,14 @@
 
 use super::Core;
 use crate::batch::Batch;
+use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::Session;
 use crate::histogram::Histogram;
 use crate::message::{Message, Notice};
 use crate::options::shard_options;
 use crate::registry::{Kind, Registered};
 use crate::runtime::clock::{self, Moment};
+use crate::scripting::{Started, Unfinished};
 use crate::tracking::KeysRead;
 use ops::config::Settings;
 use ops::latency::Sample;
@@ -195,8 +197,13 @@ impl Core {
 
     /// Runs a call on this core's shard without counting it.
     pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
+        self.execute_at(self.now.get(), call, reply)
+    }
+
+    /// The same as if it were `now`: all of a script runs at one moment.
+    pub fn execute_at(&self, now: Now, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
         let mut shard = self.shard_mut();
-        let outcome = shard.execute(self.now.get(), call, reply);
+        let outcome = shard.execute(now, call, reply);
         self.track(&mut shard, call, KeysRead::All);
         outcome
     }
@@ -298,15 +305,23 @@ impl Core {
         is_write || !self.shared.is_pausing_writes_only.load(Ordering::Relaxed)
     }
 
-    pub(super) fn run_batch(self: &Rc<Self>, batch: &mut Batch) {
+    /// Runs a batch. A script in it that does not end in one go is returned with its number: nothing behind it has run.
+    pub(super) fn run_batch(
+        self: &Rc<Self>,
+        batch: &mut Batch,
+    ) -> Option<(usize, Box<Unfinished>)> {
         let mut replies = std::mem::take(&mut batch.replies);
         let mut reply_ends = std::mem::take(&mut batch.reply_ends);
-        self.run_range(batch, 0..batch.len(), &mut replies, |end, reply_end| {
+        let unfinished = self.run_range(batch, 0..batch.len(), &mut replies, |end, reply_end| {
             reply_ends.resize(end, reply_end as u32);
         });
         batch.replies = replies;
         batch.reply_ends = reply_ends;
+        if unfinished.is_some() {
+            return unfinished;
+        }
         self.counters().hops_received.add(batch.len() as u64);
+        None
     }
 
     /// Runs `calls` of a batch; `ended` is told, for each call or transaction, the number of the call behind it and
@@ -317,7 +332,7 @@ impl Core {
         calls: Range<usize>,
         replies: &mut Vec<u8>,
         mut ended: impl FnMut(usize, usize),
-    ) {
+    ) -> Option<(usize, Box<Unfinished>)> {
         let slow_after_us = self.slow_after_us();
         let caller = Caller { resp: batch.resp, client: batch.client };
         let Range { start: mut index, end } = calls;
@@ -344,6 +359,15 @@ impl Core {
                 let us = match command.kind {
                     Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, replies) => 0,
                     Kind::Shard(_) => self.run_here(command, db, argv, caller, replies).1,
+                    Kind::Server(ServerCommand { run: ServerRun::Script(kind), .. }) => {
+                        match self.start_script(command, *kind, db, argv, caller, replies) {
+                            Started::Ended(outcome) => self.account(command, outcome),
+                            Started::Unfinished(unfinished) => {
+                                batch.slow = slow;
+                                return Some((index, unfinished));
+                            }
+                        }
+                    }
                     Kind::Server(_) => {
                         self.publish_here(command, argv, caller, replies);
                         self.account(command, Outcome::Replied)
@@ -355,6 +379,7 @@ impl Core {
             ended(index, replies.len());
         }
         batch.slow = slow;
+        None
     }
 
     /// From how many microseconds on a command is slow; `u64::MAX` if none is.

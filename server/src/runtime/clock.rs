@@ -43,5 +43,12 @@ impl Moment {
     }
 }
 
+/// Nanoseconds on the clock that never goes back, since some fixed moment of this process: what shards measure their
+/// own work with.
+#[must_use]
+pub fn process_ns() -> u64 {
+    Moment::now().ns
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is where time enters")]
 static PROCESS_START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);

@@ -78,11 +78,12 @@ impl Connection {
         }
         Writer::new(&mut self.replies, self.session.resp).array(multi.queue.len());
         self.session.is_in_exec = true;
-        let last = stretches.iter().rposition(|stretch| !is_server(stretch));
+        // Clients that wait are served behind the last command, also where that is one of the server.
+        let stretch_count = stretches.len();
         for (index, stretch) in stretches.into_iter().enumerate() {
             match stretch {
                 Stretch::Steps(calls) => {
-                    let is_last = last == Some(index);
+                    let is_last = index + 1 == stretch_count;
                     self.run_steps(multi, calls, &mut held, is_last).await;
                 }
                 Stretch::Form(call) | Stretch::Server(call) => {

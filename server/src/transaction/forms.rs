@@ -270,7 +270,7 @@ impl Several<'_> {
         let mut pieces = Vec::with_capacity(2);
         for answer in answers {
             let Answer::Pieces(answered) = answer else { unreachable!("pieces were asked for") };
-            pieces.push(answered);
+            pieces.push(answered.map_err(|(_, error)| error));
         }
         let piece_of_source = pieces.swap_remove(of_source)?;
         if piece_of_source.first() == Some(&Piece::Missing) {

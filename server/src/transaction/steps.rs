@@ -4,9 +4,10 @@ use super::{Ran, Several, outcome_of, reply_of};
 use crate::message::{Answer, CoreQuestion, Question};
 use protocol::reply::{Resp, Writer, parse};
 use protocol::request::ArgvBuf;
-use shard::Outcome;
 use shard::args::Args;
 use shard::commands::{FinishFn, Merge, Piece, Run};
+use shard::shard::serving::KeyError;
+use shard::{CommandError, Outcome};
 use std::collections::BTreeMap;
 
 /// A command that is done in one step.
@@ -196,19 +197,34 @@ fn counted_reply(answer: Answer) -> (usize, Vec<u8>) {
     (count as usize, reply_of(reply))
 }
 
-/// The pieces in the order of the keys, from answers that hold those at the places in `orders`.
+/// The pieces in the order of the keys, from answers that hold those at the places in `orders`. The error of the first
+/// key wins.
 pub(super) fn in_order(
     answers: Vec<Answer>,
     orders: Vec<Vec<usize>>,
-) -> Result<Vec<Piece>, shard::CommandError> {
+) -> Result<Vec<Piece>, CommandError> {
     let mut pieces = vec![Piece::Missing; orders.iter().map(Vec::len).sum()];
+    let mut first_error: Option<KeyError> = None;
     for (answer, orders) in answers.into_iter().zip(orders) {
         let Answer::Pieces(answered) = answer else { unreachable!("pieces were asked for") };
-        for (order, piece) in orders.into_iter().zip(answered?) {
-            pieces[order] = piece;
+        match answered {
+            Ok(answered) => {
+                for (order, piece) in orders.into_iter().zip(answered) {
+                    pieces[order] = piece;
+                }
+            }
+            Err((place, error)) => {
+                let order = orders[place];
+                if first_error.as_ref().is_none_or(|(first, _)| order < *first) {
+                    first_error = Some((order, error));
+                }
+            }
         }
     }
-    Ok(pieces)
+    match first_error {
+        Some((_, error)) => Err(error),
+        None => Ok(pieces),
+    }
 }
 
 /// The elements of an encoded array; none of anything else.

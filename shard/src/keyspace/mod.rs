@@ -13,11 +13,12 @@ pub(crate) mod table;
 pub(crate) use eviction::Eviction;
 pub(crate) use expiry::ExpiryCycle;
 pub use guard::ValueMut;
+pub use table::{Clock, WorkStats};
 
 use crate::call::Now;
 use ahash::RandomState;
 use entry::{Entry, EntryRef};
-use table::{Candidate, Place, Table};
+use table::{Candidate, KeyHash, Place, Table};
 
 /// All databases of one shard.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Keyspace {
     databases: Vec<Database>,
     /// Flushed tables, dropped bit by bit: see [`Keyspace::free`].
     discarded: Vec<Table>,
+    /// Of tables that are gone.
+    past_work: WorkStats,
 }
 
 impl Keyspace {
@@ -32,7 +35,7 @@ impl Keyspace {
     #[must_use]
     pub fn new(count: usize, hasher: RandomState) -> Self {
         let databases = (0..count).map(|_| Database::new(hasher.clone())).collect();
-        Keyspace { databases, discarded: Vec::new() }
+        Keyspace { databases, discarded: Vec::new(), past_work: WorkStats::default() }
     }
 
     /// How many databases there are.
@@ -64,8 +67,9 @@ impl Keyspace {
     /// [`Keyspace::free`].
     pub fn flush(&mut self, index: u16) -> usize {
         let database = self.database_mut(index);
-        let empty = Table::new(database.table.hasher().clone());
+        let empty = database.table.new_like();
         let old = std::mem::replace(&mut database.table, empty);
+        self.past_work = self.past_work.max(old.work_stats());
         let key_count = old.len();
         if key_count > 0 {
             self.discarded.push(old);
@@ -97,7 +101,7 @@ impl Keyspace {
         }
     }
 
-    /// Bytes of all keys and values, as the allocator counts them. Cost: O(databases).
+    /// Bytes of all keys and values and what is known about them. Cost: O(databases).
     #[must_use]
     pub fn data_bytes(&self) -> usize {
         self.databases.iter().map(Database::data_bytes).sum()
@@ -112,7 +116,7 @@ impl Keyspace {
         flushed.sum::<usize>() + removed.sum::<usize>()
     }
 
-    /// Bytes of what finds the keys. Cost: O(databases).
+    /// Bytes of what finds the keys, and of room that is not used. Cost: O(databases).
     #[must_use]
     pub fn overhead_bytes(&self) -> usize {
         self.databases.iter().map(Database::overhead_bytes).sum()
@@ -127,10 +131,28 @@ impl Keyspace {
         flushed.sum::<usize>() + removed.sum::<usize>()
     }
 
+    /// Measures the work of all tables with `clock` from now on.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.databases.iter_mut().for_each(|database| database.table.set_clock(clock));
+    }
+
+    /// The largest pieces of work that any table has done within one operation since the last reset.
+    #[must_use]
+    pub fn work_stats(&self) -> WorkStats {
+        let tables = self.databases.iter().map(|database| database.table.work_stats());
+        tables.fold(self.past_work, WorkStats::max)
+    }
+
+    /// Forgets what work there was.
+    pub fn reset_work_stats(&mut self) {
+        self.past_work = WorkStats::default();
+        self.databases.iter_mut().for_each(|database| database.table.reset_work_stats());
+    }
+
     /// Takes all entries out, database by database.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (u16, Box<[u8]>, Entry)> {
         let tables = self.databases.iter_mut().zip(0..).map(|(database, index)| {
-            let empty = Table::new(database.table.hasher().clone());
+            let empty = database.table.new_like();
             (index, std::mem::replace(&mut database.table, empty))
         });
         tables.flat_map(|(index, table)| {
@@ -150,7 +172,7 @@ pub struct Database {
 
 impl Database {
     fn new(hasher: RandomState) -> Self {
-        Database { table: Table::new(hasher) }
+        Database { table: Table::new(hasher, || 0) }
     }
 
     /// How many keys there are, expired ones that nobody has met yet included.
@@ -199,28 +221,48 @@ impl Database {
     /// Touches what lookups of `keys` are going to touch, at most [`WARM_MAX`] of them, so that the cache misses of a
     /// pipeline overlap instead of following each other. Changes nothing and promises nothing.
     ///
-    /// Two loops without branches on what was loaded: the processor runs several rounds of each at once. Measured with
-    /// `make bench`: docs/benchmarking.md.
+    /// Three short loops, each of which loads what the one before has found out: the processor runs several rounds of
+    /// each at once. Measured with `make bench`: docs/benchmarking.md.
     pub fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut hashes = [KeyHash::default(); WARM_MAX];
         let mut candidates = [Candidate::default(); WARM_MAX];
-        for (candidate, key) in candidates.iter_mut().zip(keys) {
-            *candidate = self.table.candidate(self.table.hash(key));
+        let (mut count, mut touched) = (0, 0_u64);
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = self.table.hash(key);
+            touched = touched.wrapping_add(self.table.touch_index(*hash));
+            count += 1;
         }
-        let touch = |candidate| self.table.touch(candidate);
-        let touched = candidates.into_iter().map(touch).fold(0, u64::wrapping_add);
+        for (candidate, hash) in candidates.iter_mut().zip(&hashes[..count]) {
+            *candidate = self.table.candidate(*hash);
+        }
+        for candidate in &candidates[..count] {
+            touched = touched.wrapping_add(self.table.touch(*candidate));
+        }
         std::hint::black_box(touched);
     }
 
-    /// Bytes of all keys and values, as the allocator counts them, without what finds them. Cost: O(1).
+    /// Bytes of all keys and values and what is known about them, without what finds them. Cost: O(1).
     #[must_use]
     pub fn data_bytes(&self) -> usize {
         self.table.data_bytes()
     }
 
-    /// About the bytes of what finds the keys. Cost: O(1).
+    /// Bytes of what finds the keys, and of room that is not used. Cost: O(1), but for one step in some 200 000 keys.
     #[must_use]
     pub fn overhead_bytes(&self) -> usize {
         self.table.overhead_bytes()
+    }
+
+    /// How many changes there have been, uses of keys left out.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.table.change_count()
+    }
+
+    /// Of each piece of the table, in order: what [`Database::version`] was at its last change. Splits and merges are
+    /// changes of all the pieces that take part. Whoever remembers the version sees by these what has changed since.
+    pub fn piece_versions(&self) -> impl Iterator<Item = u64> {
+        (0..self.table.segment_count()).map(|index| self.table.segment_version(index))
     }
 
     /// Stores an entry under `key`; says whether it replaces one.

@@ -3,6 +3,7 @@
 use super::Shard;
 use crate::call::Now;
 use crate::keyspace::eviction::{Choice, Policy, Rules};
+use crate::keyspace::{Clock, WorkStats};
 use crate::types::rdb;
 use persistence::rdb::Writer;
 
@@ -56,6 +57,8 @@ pub struct Stats {
     pub pending_count: usize,
     /// `rdb_changes_since_last_save`: never reset here, the caller remembers what it was at the last save.
     pub change_count: u64,
+    /// The largest pieces of table work within one operation: how much growth can hold up a command.
+    pub table_work: WorkStats,
     /// `total_blocking_keys`.
     pub blocking_keys: usize,
     /// `total_blocking_keys_on_nokey`.
@@ -185,15 +188,23 @@ impl Shard {
             freed: self.stats.freed.get(),
             pending_count: self.keyspace.pending_count(),
             change_count: self.effects.change_count,
+            table_work: self.keyspace.work_stats(),
             blocking_keys,
             blocking_keys_on_nokey,
             databases: databases.collect(),
         }
     }
 
+    /// Measures with `clock` how long table work takes; without, [`Stats::table_work`] counts entries alone. Nothing else
+    /// depends on it.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.keyspace.set_clock(clock);
+    }
+
     /// Sets the figures of [`Shard::stats`] that count events back to 0 (CONFIG RESETSTAT), but for the change count.
     pub fn reset_stats(&mut self) {
         self.stats = crate::context::LookupStats::default();
+        self.keyspace.reset_work_stats();
     }
 
     /// Empties database `db` and returns how many keys it had. Nobody is told and nothing is journaled: for a server

@@ -1,6 +1,6 @@
 //! Chunks: a sequence that grows without moving what it holds: items lie in chunks of a fixed number.
 //!
-//! Path: `types::{dense_table, pages, hash_index}` -> here.
+//! Path: `types::{pages, hash_index}` -> here.
 //! Only the first chunk grows by copying, up to [`CHUNK_LEN`] items, so that small sequences stay small. What grows
 //! without bound is the list of chunks: 24 bytes for [`CHUNK_LEN`] items.
 //! Invariant: every chunk but the last is full, none is empty.

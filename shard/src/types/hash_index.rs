@@ -1,6 +1,6 @@
 //! Hash index: finds the numbers of entries by the hash of their keys, and grows a little at a time.
 //!
-//! Path: `types::{dense_table, paged_table}` -> here. The index knows no keys: its owner says which entry a number
+//! Path: `types::paged_table` -> here. The index knows no keys: its owner says which entry a number
 //! stands for, and what the hash of that entry is.
 //!
 //! Layout: segments of about [`SEGMENT_LEN`] slots. The lower half of a hash says which segment, by linear hashing

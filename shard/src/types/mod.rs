@@ -10,7 +10,6 @@ pub mod stream;
 pub mod string;
 
 pub mod chunks;
-pub mod dense_table;
 pub mod hash_index;
 pub mod intset;
 pub mod packed;

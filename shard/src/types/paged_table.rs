@@ -1,8 +1,13 @@
-//! Paged table: byte strings found by key, many of them in one allocation.
+//! Paged table: rows of bytes found by key, many of them in one allocation, in any number and without ever moving all
+//! of them. [`Layout`] says where in a row its key is.
 //!
-//! Path: the large forms of `types::{hash, set}` -> here -> `types::{pages, hash_index}`.
-//! What it promises is what [`dense_table`](super::dense_table) promises, and its scan works in the same way; only the
-//! entries are rows of bytes, of which [`Layout`] says where the key is.
+//! Path: the large forms of `types::{hash, set, sorted_set}` -> here -> `types::{pages, hash_index}`.
+//! Rows are numbered without gaps. What that gives: any row by number, so a fair random one costs O(1); an order that
+//! depends on nothing but the history of the collection (never on a hash); and a scan that needs no state.
+//!
+//! Scan: the cursor is a number, and a scan walks down from the end. A row only ever moves when it takes the place of a
+//! removed one, from the end to a lower number; so one that the scan has not reached yet stays ahead of it, and every
+//! row that is there all the time is met at least once.
 //! Invariant: the index holds each row's number once, under the hash of that row's key.
 
 use super::hash_index::{self, HashIndex};

@@ -5,7 +5,7 @@
 //! A B+ tree that counts: items stand in leaves, a branch knows of each child how many items it holds and which is
 //! the first. Source: order statistics in B-trees, Knuth, The Art of Computer Programming 3, 6.2.3 and 6.2.4.
 //!
-//! A vector of items or children grows in steps of eighths, which is what the allocator gives anyway, not by doubling.
+//! A vector of items or children grows to the next block that the allocator has, not by doubling.
 //!
 //! Invariant: leaves are equally deep; every node but the root holds between a quarter of its limit and its limit;
 //! counts and first items are those of the children.
@@ -134,6 +134,14 @@ impl<T: Copy> RankedList<T> {
         item
     }
 
+    /// Drops about `budget` items from the end on; says whether some are left. Cost: O(log n) for each.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        for _ in 0..budget.min(self.len) {
+            self.remove(self.len - 1);
+        }
+        !self.is_empty()
+    }
+
     /// The items of `range` that exist, from either end. Cost: O(log n) for each end, O(1) for each item.
     pub fn range(&self, range: Range<usize>) -> Items<'_, T> {
         let end = range.end.min(self.len);
@@ -256,8 +264,8 @@ impl<T: Copy> Node<T> {
     /// Gives back memory that is not needed.
     fn shrink(&mut self) {
         match self {
-            Node::Leaf(items) => shrink(items, LEAF_LEN_MAX),
-            Node::Branch(children) => shrink(children, BRANCH_LEN_MAX),
+            Node::Leaf(items) => shrink(items),
+            Node::Branch(children) => shrink(children),
         }
     }
 
@@ -310,7 +318,7 @@ impl<T: Copy> Node<T> {
         *heap -= self.own_heap();
         match self {
             Node::Leaf(items) => {
-                grow(items, LEAF_LEN_MAX);
+                grow(items);
                 items.insert(index, item);
             }
             Node::Branch(children) => {
@@ -321,7 +329,7 @@ impl<T: Copy> Node<T> {
                 child.refresh_first();
                 if let Some(sibling) = sibling {
                     child.count -= sibling.count;
-                    grow(children, BRANCH_LEN_MAX);
+                    grow(children);
                     children.insert(at + 1, sibling);
                 }
             }
@@ -391,19 +399,24 @@ impl<T: Copy> Node<T> {
     }
 }
 
-/// Makes room for one more in a vector of at most `len_max`.
-fn grow<E>(vec: &mut Vec<E>, len_max: usize) {
+/// Makes room for one more.
+fn grow<E>(vec: &mut Vec<E>) {
     if vec.len() == vec.capacity() {
-        let capacity = (vec.len() + 1).next_multiple_of(len_max / 8);
-        vec.reserve_exact(capacity - vec.len());
+        vec.reserve_exact(fitting::<E>(vec.len() + 1) - vec.len());
     }
 }
 
 /// Gives back what is far more than there is.
-fn shrink<E>(vec: &mut Vec<E>, len_max: usize) {
-    if vec.capacity() > vec.len() + len_max / 4 {
-        vec.shrink_to(vec.len().next_multiple_of(len_max / 8));
+fn shrink<E>(vec: &mut Vec<E>) {
+    let capacity = fitting::<E>(vec.len());
+    if vec.capacity() > capacity + capacity / 4 {
+        vec.shrink_to(capacity);
     }
+}
+
+/// How many there is room for in the block that the allocator gives for `len`.
+fn fitting<E>(len: usize) -> usize {
+    block_size(len * size_of::<E>()) / size_of::<E>()
 }
 
 fn count<T>(children: &[Child<T>]) -> usize {

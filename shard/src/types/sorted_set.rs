@@ -1,19 +1,18 @@
 //! Sorted sets: members by score, and among equal scores by bytes. Packed while small; beyond the thresholds a table
 //! from member to score beside a ranked list in order.
 //!
-//! Path: `commands::sorted_set` -> here -> `types::{packed, dense_table, ranked}`.
+//! Path: `commands::sorted_set` -> here -> `types::{packed, paged_table, ranked}`.
 //! Small form: a packed run, each entry a score and a member (`listpack`; `score`). Large form (`skiplist`): the members
-//! in a table; the ranked list holds score and place in the table, so a member's bytes are stored once. A sorted set
-//! never goes back to the small form.
+//! in a table; the ranked list holds score and row number, so a member's bytes are stored once, and finding a place
+//! looks at them only where scores are equal. A sorted set never goes back to the small form.
 //! Invariant of the large form: the list is sorted and holds each place of the table once, with that member's score.
 //! No score is NaN. Source: thresholds and names as in Redis 7.2.
 
 mod score;
 
-use crate::memory::block_size;
 use crate::options::Options;
-use crate::types::dense_table::{DenseTable, Keyed};
 use crate::types::packed::{self, Packed, Spot};
+use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
 use protocol::number;
@@ -53,37 +52,42 @@ enum Form {
 
 #[derive(Clone, Debug, Default)]
 struct Large {
-    members: DenseTable<Scored>,
+    members: PagedTable<Scored>,
     order: RankedList<Place>,
 }
 
-/// A member with its score.
-#[derive(Clone, Debug)]
-struct Scored {
-    member: Box<[u8]>,
-    score: f64,
-}
+/// Rows of a member and its score (f64 le).
+#[derive(Debug)]
+struct Scored;
 
-impl Keyed for Scored {
-    fn key(&self) -> &[u8] {
-        &self.member
-    }
-
-    fn heap_size(&self) -> usize {
-        block_size(self.member.len())
+impl Layout for Scored {
+    fn key(row: &[u8]) -> &[u8] {
+        split_row(row).0
     }
 }
 
-/// A place in the order: the score, and which entry of the table it is.
+/// The member and the score of a row.
+fn split_row(row: &[u8]) -> (&[u8], f64) {
+    let (member, score) = row.split_last_chunk().expect("a row ends with its score");
+    (member, f64::from_le_bytes(*score))
+}
+
+/// A place in the order: the score, and which row of the table it is. Packed to twelve bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, packed(4))]
 struct Place {
     score: f64,
-    index: u32,
+    row: u32,
 }
 
 impl Place {
-    fn new(score: f64, index: usize) -> Self {
-        Place { score, index: u32::try_from(index).expect("a table has fewer entries than 2^32") }
+    fn new(score: f64, row: usize) -> Self {
+        Place { score, row: u32::try_from(row).expect("a table has fewer rows than 2^32") }
+    }
+
+    /// The number of the row.
+    fn row(self) -> usize {
+        self.row as usize
     }
 }
 
@@ -140,7 +144,7 @@ impl SortedSet {
         }
     }
 
-    /// Bytes of heap this holds. Cost: O(n) in the large form.
+    /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
         match &self.form {
@@ -154,9 +158,7 @@ impl SortedSet {
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.form {
             Form::Small(packed) => find(packed, member).map(|(_, _, score)| score),
-            Form::Large(large) => {
-                large.members.find(member).map(|index| large.members.entries()[index].score)
-            }
+            Form::Large(large) => large.members.find(member).map(|row| large.pair(row).1),
         }
     }
 
@@ -181,9 +183,9 @@ impl SortedSet {
                 let is_before = |entry| matches!(split(entry), (s, m) if is_before(m, s));
                 packed.iter().take_while(|entry| is_before(entry)).count()
             }
-            Form::Large(large) => large.order.partition_point(|place| {
-                is_before(&large.members.entries()[place.index as usize].member, place.score)
-            }),
+            Form::Large(large) => large
+                .order
+                .partition_point(|place| is_before(large.pair(place.row()).0, place.score)),
         }
     }
 
@@ -194,7 +196,7 @@ impl SortedSet {
         let range = range.start.min(end)..end;
         match &self.form {
             Form::Small(packed) => Members(Walk::Small(packed.range(range))),
-            Form::Large(large) => Members(Walk::Large(&large.members, large.order.range(range))),
+            Form::Large(large) => Members(Walk::Large(large, large.order.range(range))),
         }
     }
 
@@ -213,10 +215,7 @@ impl SortedSet {
                 let pick = |&index: &usize| members[index];
                 indices.iter().map(pick).map(|(score, member)| (member, score)).collect()
             }
-            Form::Large(large) => {
-                let pick = |&index: &usize| &large.members.entries()[index];
-                indices.iter().map(pick).map(|scored| (&*scored.member, scored.score)).collect()
-            }
+            Form::Large(large) => indices.iter().map(|&row| large.pair(row)).collect(),
         }
     }
 
@@ -226,11 +225,11 @@ impl SortedSet {
         let (cursor, small, large) = match &self.form {
             Form::Small(_) => (0, Some(self.iter()), None),
             Form::Large(large) => {
-                let (cursor, entries) = large.members.scan(cursor, count);
-                (cursor, None, Some(entries))
+                let (cursor, rows) = large.members.scan(cursor, count);
+                (cursor, None, Some(rows))
             }
         };
-        let large = large.into_iter().flatten().map(|scored| (&*scored.member, scored.score));
+        let large = large.into_iter().flatten().map(split_row);
         (cursor, small.into_iter().flatten().chain(large))
     }
 
@@ -276,8 +275,8 @@ impl SortedSet {
             }
             Form::Large(large) => {
                 let found = large.members.find(member);
-                if let Some(index) = found {
-                    large.remove(large.rank(large.members.entries()[index].score, member));
+                if let Some(row) = found {
+                    large.remove(large.rank(large.pair(row).1, member));
                 }
                 found.is_some()
             }
@@ -296,11 +295,19 @@ impl SortedSet {
         }
     }
 
-    /// Drops about `budget` members of a set that nobody needs any more; says whether some are left.
+    /// Drops about `budget` members, without regard to order; the set must not be used any more but to go on so. Says
+    /// whether some are left.
     pub fn free_some(&mut self, budget: usize) -> bool {
-        let len = self.len();
-        self.remove_range(len.saturating_sub(budget)..len);
-        !self.is_empty()
+        match &mut self.form {
+            Form::Small(_) => {
+                *self = SortedSet::default();
+                false
+            }
+            Form::Large(large) => {
+                let order_left = large.order.free_some(budget);
+                large.members.free_some(budget) || order_left
+            }
+        }
     }
 
     /// Hands out commands that make this sorted set under `key`.
@@ -335,8 +342,7 @@ impl SortedSet {
                 large.members.check_invariants();
                 assert_eq!(large.order.len(), large.members.len());
                 for place in large.order.range(0..large.order.len()) {
-                    let score = large.members.entries()[place.index as usize].score;
-                    assert_eq!(score, place.score);
+                    assert_eq!(large.pair(place.row()).1, { place.score });
                 }
             }
         }
@@ -347,47 +353,48 @@ impl Large {
     fn from_sorted<'a>(members: impl Iterator<Item = (f64, &'a [u8])>) -> Self {
         let mut large = Large::default();
         for (rank, (score, member)) in members.enumerate() {
-            large.members.push(Scored { member: member.into(), score });
+            let added = large.members.push(member, &[member, &score.to_le_bytes()]);
+            debug_assert!(added.is_ok(), "a sorted set has each member once");
             large.order.insert(rank, Place::new(score, rank));
         }
         large
     }
 
+    /// Member and score of a row.
+    fn pair(&self, row: usize) -> (&[u8], f64) {
+        split_row(self.members.row(row))
+    }
+
     /// How many members stand before this pair.
     fn rank(&self, score: f64, member: &[u8]) -> usize {
-        let entries = self.members.entries();
         self.order.partition_point(|place| {
-            place.score < score
-                || (place.score == score && *entries[place.index as usize].member < *member)
+            place.score < score || (place.score == score && self.pair(place.row()).0 < member)
         })
     }
 
     fn insert(&mut self, member: &[u8], score: f64) {
-        let index = match self.members.find(member) {
-            Some(index) => {
-                let old_score = self.members.entries()[index].score;
+        let score_bytes = score.to_le_bytes();
+        let row = match self.members.push(member, &[member, &score_bytes]) {
+            Ok(()) => self.members.len() - 1,
+            Err(row) => {
+                let old_score = self.pair(row).1;
                 self.order.remove(self.rank(old_score, member));
-                self.members.entry_mut(index).score = score;
-                index
-            }
-            None => {
-                self.members.push(Scored { member: member.into(), score });
-                self.members.len() - 1
+                self.members.replace_tail(row, member.len(), &[&score_bytes]);
+                row
             }
         };
-        self.order.insert(self.rank(score, member), Place::new(score, index));
+        self.order.insert(self.rank(score, member), Place::new(score, row));
     }
 
     fn remove(&mut self, rank: usize) {
-        let index = self.order.remove(rank).index as usize;
+        let row = self.order.remove(rank).row();
         let last = self.members.len() - 1;
-        if index != last {
-            // The last entry of the table is about to take the place of the removed one.
-            let Scored { member, score } = &self.members.entries()[last];
-            let (last_rank, score) = (self.rank(*score, member), *score);
-            self.order.set(last_rank, Place::new(score, index));
+        if row != last {
+            // The last row of the table is about to take the place of the removed one.
+            let (member, score) = self.pair(last);
+            self.order.set(self.rank(score, member), Place::new(score, row));
         }
-        self.members.swap_remove(index);
+        self.members.swap_remove(row);
     }
 }
 
@@ -405,7 +412,7 @@ pub struct Members<'a>(Walk<'a>);
 #[derive(Clone, Debug)]
 enum Walk<'a> {
     Small(std::iter::Take<packed::Iter<'a>>),
-    Large(&'a DenseTable<Scored>, ranked::Items<'a, Place>),
+    Large(&'a Large, ranked::Items<'a, Place>),
 }
 
 impl<'a> Iterator for Members<'a> {
@@ -416,7 +423,7 @@ impl<'a> Iterator for Members<'a> {
             Walk::Small(entries) => {
                 entries.next().map(split).map(|(score, member)| (member, score))
             }
-            Walk::Large(members, places) => places.next().map(|place| pair(members, place)),
+            Walk::Large(large, places) => places.next().map(|place| large.pair(place.row())),
         }
     }
 
@@ -436,13 +443,9 @@ impl DoubleEndedIterator for Members<'_> {
             Walk::Small(entries) => {
                 entries.next_back().map(split).map(|(score, member)| (member, score))
             }
-            Walk::Large(members, places) => places.next_back().map(|place| pair(members, place)),
+            Walk::Large(large, places) => places.next_back().map(|place| large.pair(place.row())),
         }
     }
-}
-
-fn pair(members: &DenseTable<Scored>, place: Place) -> (&[u8], f64) {
-    (&members.entries()[place.index as usize].member, place.score)
 }
 
 /// The same members with the same scores, in whatever form.

@@ -69,16 +69,6 @@ impl Str {
         self.view().with_bytes(read)
     }
 
-    /// The first byte, if the text lies in memory of its own.
-    #[inline]
-    pub(crate) fn first_byte(&self) -> u8 {
-        match self {
-            Str::Int(_) => 0,
-            Str::Embedded(bytes) => bytes.first().copied().unwrap_or_default(),
-            Str::Raw(bytes) => bytes.first().copied().unwrap_or_default(),
-        }
-    }
-
     /// Length of the text in bytes.
     #[must_use]
     pub fn len(&self) -> usize {

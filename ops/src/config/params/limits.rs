@@ -6,8 +6,6 @@ use crate::config::kind::Kind;
 use crate::config::parameter::Parameter;
 use crate::config::value::Value;
 
-const NO_SCRIPTS: &str = "scripts are not built yet";
-
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::integer("maxclients", 1, UINT_MAX, "10000")
         .store(|s, v| s.maxclients = v.number())
@@ -46,8 +44,7 @@ pub(super) const ROWS: &[Parameter] = &[
     Parameter::integer("busy-reply-threshold", 0, LONG_MAX, "5000")
         .alias("lua-time-limit")
         .store(|s, v| s.busy_reply_threshold_ms = v.number())
-        .docs("Milliseconds after which a running script makes other clients get BUSY; 0: never.")
-        .no_effect(NO_SCRIPTS),
+        .docs("Milliseconds after which a running script makes other clients get BUSY; 0: never."),
     Parameter::choice("enable-debug-command", Access::CHOICES, "no")
         .fixed()
         .store(|s, v| s.enable_debug_command = Access::from_code(v.code()))

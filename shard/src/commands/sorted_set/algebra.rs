@@ -157,7 +157,7 @@ fn answer(
         return Ok(());
     }
     let members = request.run(inputs);
-    let pairs = members.iter().map(|(score, member)| (*member, *score));
+    let pairs = members.iter().map(|(score, member)| (&**member, *score));
     range::reply_with(pairs, request.has_scores, reply);
     Ok(())
 }

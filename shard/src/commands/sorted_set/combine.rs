@@ -4,6 +4,7 @@
 
 use crate::args::Args;
 use crate::error::CommandError;
+use crate::types::set::{Member, Set};
 use crate::types::sorted_set::SortedSet;
 use crate::value::ValueRef;
 use ahash::RandomState;
@@ -92,9 +93,14 @@ fn or_zero(score: f64) -> f64 {
 pub(super) enum Input<'a> {
     /// Nothing.
     Missing,
+    /// A set, each member of which has the score 1.
+    Set(&'a Set),
     /// A sorted set.
     SortedSet(&'a SortedSet),
 }
+
+/// Score of the members of a set.
+const SET_SCORE: f64 = 1.0;
 
 impl<'a> Input<'a> {
     /// The input that `value` is.
@@ -104,6 +110,7 @@ impl<'a> Input<'a> {
     pub(super) fn of(value: Option<ValueRef<'a>>) -> Result<Self, CommandError> {
         match value {
             None => Ok(Input::Missing),
+            Some(ValueRef::Set(set)) => Ok(Input::Set(set)),
             Some(ValueRef::SortedSet(set)) => Ok(Input::SortedSet(set)),
             Some(_) => Err(CommandError::WrongType),
         }
@@ -112,6 +119,7 @@ impl<'a> Input<'a> {
     fn len(self) -> usize {
         match self {
             Input::Missing => 0,
+            Input::Set(set) => set.len(),
             Input::SortedSet(set) => set.len(),
         }
     }
@@ -119,15 +127,27 @@ impl<'a> Input<'a> {
     fn score(self, member: &[u8]) -> Option<f64> {
         match self {
             Input::Missing => None,
+            Input::Set(set) => set.contains(member).then_some(SET_SCORE),
             Input::SortedSet(set) => set.score(member),
         }
     }
 
-    fn iter(self) -> Box<dyn Iterator<Item = (&'a [u8], f64)> + 'a> {
+    fn iter(self) -> Box<dyn Iterator<Item = (Cow<'a, [u8]>, f64)> + 'a> {
         match self {
             Input::Missing => Box::new(std::iter::empty()),
-            Input::SortedSet(set) => Box::new(set.iter()),
+            Input::Set(set) => Box::new(set.iter().map(|member| (bytes_of(member), SET_SCORE))),
+            Input::SortedSet(set) => {
+                Box::new(set.iter().map(|(member, score)| (Cow::Borrowed(member), score)))
+            }
         }
+    }
+}
+
+/// The bytes of a member of a set; those of integers have to be made.
+fn bytes_of(member: Member<'_>) -> Cow<'_, [u8]> {
+    match member {
+        Member::Bytes(bytes) => Cow::Borrowed(bytes),
+        Member::Integer(_) => Cow::Owned(member.to_vec()),
     }
 }
 
@@ -166,7 +186,7 @@ pub(super) struct Request {
 }
 
 /// A member with its score.
-pub(super) type Scored<'a> = (f64, &'a [u8]);
+pub(super) type Scored<'a> = (f64, Cow<'a, [u8]>);
 
 impl Request {
     /// Reads the options behind the keys.
@@ -238,7 +258,7 @@ impl Request {
     }
 
     fn union<'a>(&self, inputs: &[Input<'a>]) -> Vec<Scored<'a>> {
-        let mut scores: HashMap<&'a [u8], f64, RandomState> = HashMap::with_hasher(HASHER);
+        let mut scores: HashMap<Cow<'a, [u8]>, f64, RandomState> = HashMap::with_hasher(HASHER);
         for (input, weight) in self.by_len(inputs) {
             for (member, score) in input.iter() {
                 let score = or_zero(weight * score);
@@ -257,7 +277,7 @@ impl Request {
         smallest.iter().filter_map(move |(member, score)| {
             let mut sum = or_zero(first_weight * score);
             for (input, weight) in &inputs[1..] {
-                sum = self.aggregate.apply(sum, weight * input.score(member)?);
+                sum = self.aggregate.apply(sum, weight * input.score(&member)?);
             }
             Some((sum, member))
         })
@@ -269,7 +289,7 @@ fn diff<'a>(inputs: &[Input<'a>]) -> Vec<Scored<'a>> {
     let others_len = others.iter().map(|other| other.len()).sum::<usize>();
     let members = first.iter().map(|(member, score)| (score, member));
     if others_len < first.len().saturating_mul(others.len()) {
-        let mut excluded: HashSet<&[u8], RandomState> = HashSet::with_hasher(HASHER);
+        let mut excluded: HashSet<Cow<'_, [u8]>, RandomState> = HashSet::with_hasher(HASHER);
         others.iter().for_each(|other| excluded.extend(other.iter().map(|(member, _)| member)));
         members.filter(|(_, member)| !excluded.contains(member)).collect()
     } else {

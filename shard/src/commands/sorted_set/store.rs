@@ -4,7 +4,7 @@
 //! range only what lies in it travels.
 
 use super::algebra::{input_piece, inputs_of};
-use super::combine::{Input, Operation, Outlet, Request, input_keys};
+use super::combine::{Input, Operation, Outlet, Request, Scored, input_keys};
 use super::range::Selection;
 use crate::args::Args;
 use crate::call::Now;
@@ -132,8 +132,14 @@ fn combine(
         .collect::<Result<Vec<_>, _>>()?;
     let request = Request::parse(operation, Outlet::Store, inputs.len(), args)?;
     let limits = SortedSetLimits::from(ctx.options);
-    let result = SortedSet::from_sorted(&request.run(&inputs), limits);
+    let result = sorted_set_of(&request.run(&inputs), limits);
     Ok(store(ctx, target, result, event(operation), reply))
+}
+
+/// A sorted set of members that are in order.
+fn sorted_set_of(members: &[Scored<'_>], limits: SortedSetLimits) -> SortedSet {
+    let members: Vec<_> = members.iter().map(|(score, member)| (*score, &**member)).collect();
+    SortedSet::from_sorted(&members, limits)
 }
 
 /// Stores a range of one key under another. Reply: how many members it has. Journal: verbatim.
@@ -196,7 +202,7 @@ fn plan_combine(
     input_keys(&mut args)?;
     let inputs = inputs_of(&pieces[1..])?;
     let request = Request::parse(operation, Outlet::Store, inputs.len(), args)?;
-    let result = SortedSet::from_sorted(&request.run(&inputs), SortedSetLimits::from(options));
+    let result = sorted_set_of(&request.run(&inputs), SortedSetLimits::from(options));
     Ok(stored(db, result, event(operation), reply))
 }
 

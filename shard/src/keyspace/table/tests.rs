@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::options::Options;
+use crate::rng::Rng;
 use crate::types::hash::{Hash, HashLimits};
 use crate::types::list::List;
 use crate::types::string::Str;
@@ -9,7 +10,7 @@ use crate::value::ValueRef;
 use std::collections::BTreeMap;
 
 fn table() -> Table {
-    Table::new(RandomState::with_seeds(1, 2, 3, 4))
+    Table::new(RandomState::with_seeds(1, 2, 3, 4), || 0)
 }
 
 fn entry(number: i64) -> Entry {
@@ -81,7 +82,7 @@ fn segments_follow_each_other_in_hash_order_without_a_gap() {
 fn random_changes_leave_what_a_map_holds() {
     let seed = 7;
     println!("seed {seed}");
-    let mut rng = crate::rng::Rng::new(seed);
+    let mut rng = Rng::new(seed);
     let (mut table, mut model) = (table(), BTreeMap::new());
     for step in 0..60_000 {
         // The range of keys breathes, so that the table grows and shrinks.
@@ -205,11 +206,157 @@ fn a_string_takes_the_place_of_any_value_and_leaves_the_expiry() {
     put(&mut table, b"k", Entry::expiring(Hash::default().into_value(), 7));
     let place = table.locate(table.hash(b"k"), b"k").unwrap();
     for value in values {
-        table.replace_string(place, StrRef::new(value));
+        table.replace_string(place, StrRef::new(value), Some(7));
         let entry = table.get(place);
         let string = entry.value.as_type::<Str>().unwrap();
         assert_eq!(string.to_str(), Str::new(value));
         assert_eq!(entry.expire_at_ms(), Some(7));
         table.check_invariants();
     }
+}
+
+/// Any string, of any form and length that makes a difference.
+fn any_string(rng: &mut Rng) -> Vec<u8> {
+    let len = [1, 5, 16, 44, 45, 150, 250, 260, 1_000][rng.below(9)] + rng.below(3);
+    match rng.below(3) {
+        0 => (rng.next_u64() as i64 >> rng.below(64)).to_string().into_bytes(),
+        _ => (0..len).map(|_| b'a' + rng.below(26) as u8).collect(),
+    }
+}
+
+#[test]
+fn strings_of_all_forms_under_keys_of_all_lengths_stay_what_they_are() {
+    for seed in 0..6 {
+        println!("seed {seed}");
+        let mut rng = Rng::new(seed);
+        let (mut table, mut model) = (table(), BTreeMap::<Vec<u8>, (Vec<u8>, Option<i64>)>::new());
+        for step in 0..15_000 {
+            let number = rng.below(if step / 3_000 % 2 == 0 { 1_500 } else { 60 }) as u64;
+            let key = [key(number), vec![b'-'; [0, 0, 0, 120, 160, 300][number as usize % 6]]];
+            let key = key.concat();
+            let hash = table.hash(&key);
+            let place = table.locate(hash, &key);
+            assert_eq!(place.is_some(), model.contains_key(&key));
+            let string = any_string(&mut rng);
+            let expiry = [None, Some(rng.below(1_000) as i64), Some(1 << 50)][rng.below(3)];
+            match (rng.below(6), place) {
+                (0..3, Some(place)) => {
+                    table.replace_string(place, StrRef::new(&string), expiry);
+                    model.insert(key, (string, expiry));
+                }
+                (0..4, None) => {
+                    let string_ref = StrRef::new(&string);
+                    table.insert_string(hash, &key, string_ref, expiry, Access::default());
+                    model.insert(key, (string, expiry));
+                }
+                (3, Some(place)) => {
+                    let mut changed = table.value_mut::<Str>(place).unwrap();
+                    changed.make_raw().extend_from_slice(b"tail");
+                    drop(changed);
+                    model.get_mut(&key).unwrap().0.extend_from_slice(b"tail");
+                }
+                (4, Some(place)) => {
+                    table.set_expiry(place, expiry);
+                    table.set_access(place, Access::from_bits(9));
+                    model.get_mut(&key).unwrap().1 = expiry;
+                }
+                (_, Some(place)) => {
+                    let entry = table.take(place);
+                    let (string, expiry) = model.remove(&key).unwrap();
+                    let Value::String(found) = &entry.value else { panic!("a string") };
+                    assert!(found.with_bytes(|found| found == string));
+                    assert_eq!(entry.expire_at_ms(), expiry);
+                }
+                (_, None) => {}
+            }
+            if step % 300 == 0 {
+                table.check_invariants();
+                assert_eq!(table.len(), model.len());
+                for (key, entry) in table.iter() {
+                    let (string, expiry) = &model[key];
+                    let found = entry.value.as_type::<Str>().unwrap();
+                    assert!(found.with_bytes(|found| found == string), "seed {seed} {step}");
+                    assert_eq!(entry.expire_at_ms(), *expiry);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_whose_arena_is_full_sends_strings_outside() {
+    let mut segment = Segment::default();
+    let hasher = RandomState::with_seeds(1, 2, 3, 4);
+    let mut tools = Tools { hasher, work: Work::new(|| 0) };
+    let value = [b'v'; 200];
+    for number in 0..900 {
+        let key = key(number);
+        let hash = hash_key(&tools.hasher, &key);
+        let string = NewValue::String(StrRef::from_text(&value));
+        segment.insert(hash, &key, string, (None, Access::default()), &mut tools);
+    }
+    segment.check_invariants(&tools.hasher);
+    for number in 0..900 {
+        let key = key(number);
+        let slot = segment.find(hash_key(&tools.hasher, &key), &key).unwrap();
+        let entry = segment.entry(slot, Place { segment: 0, slot }).unwrap();
+        assert!(entry.value.as_type::<Str>().unwrap().with_bytes(|found| found == value));
+        segment.remove(slot, &mut tools);
+    }
+    segment.check_invariants(&tools.hasher);
+    assert_eq!(segment.bytes().data, 0);
+}
+
+#[test]
+fn a_value_under_an_expiry_that_needs_more_room_than_any_record_stays() {
+    let mut table = table();
+    let value = [b'v'; 240];
+    let hash = table.hash(b"key");
+    let place =
+        table.insert_string(hash, b"key", StrRef::from_text(&value), None, Access::default());
+    for expiry in [Some(5), Some(i64::MAX), None, Some(i64::MIN)] {
+        table.set_expiry(place, expiry);
+        assert_eq!(table.get(place).expire_at_ms(), expiry);
+        table.check_invariants();
+    }
+    let entry = table.get(place);
+    assert!(entry.value.as_type::<Str>().unwrap().with_bytes(|found| found == value));
+}
+
+#[test]
+fn versions_tell_which_segments_have_changed() {
+    let mut table = table();
+    for number in 0..5_000 {
+        put(&mut table, &key(number), entry(1));
+    }
+    let version = table.change_count();
+    let place = table.locate(table.hash(b"key:7"), b"key:7").unwrap();
+    table.set_access(place, Access::from_bits(1));
+    assert_eq!(table.change_count(), version, "a use is no change");
+    table.replace_string(place, StrRef::Int(2), None);
+    let changed: Vec<usize> = (0..table.segment_count())
+        .filter(|index| table.segment_version(*index) > version)
+        .collect();
+    assert_eq!(changed, [place.segment]);
+}
+
+#[test]
+fn work_is_bounded_by_a_segment_and_timed_with_the_clock_that_is_handed_in() {
+    thread_local! {
+        static TIME: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    fn tick() -> u64 {
+        TIME.set(TIME.get() + 5);
+        TIME.get()
+    }
+    let mut table = table();
+    table.set_clock(tick);
+    for number in 0..50_000 {
+        put(&mut table, &key(number), entry(number as i64));
+    }
+    let grown = table.work_stats();
+    assert!((SEGMENT_LEN..=3 * SEGMENT_LEN).contains(&grown.moved_max), "{grown:?}");
+    assert_eq!(grown.longest_ns, 5);
+    table.reset_work_stats();
+    assert_eq!(table.work_stats(), WorkStats::default());
 }

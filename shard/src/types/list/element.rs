@@ -91,9 +91,9 @@ impl<'a> Element<'a> {
         };
         let size_len = match size {
             0..128 => 1,
-            128..16_384 => 2,
-            16_384..2_097_152 => 3,
-            2_097_152..268_435_456 => 4,
+            128..16_383 => 2,
+            16_383..2_097_151 => 3,
+            2_097_151..268_435_455 => 4,
             _ => 5,
         };
         size + size_len
@@ -279,7 +279,16 @@ mod tests {
         ] {
             assert_eq!(Element::of(element.as_bytes()).listpack_size(), size, "{element:?}");
         }
-        for (len, size) in [(63, 65), (64, 67), (125, 128), (126, 130), (4096, 4103)] {
+        let texts = [
+            (63, 65),
+            (64, 67),
+            (125, 128),
+            (126, 130),
+            (4096, 4103),
+            (16_377, 16_384),
+            (16_378, 16_386),
+        ];
+        for (len, size) in texts {
             assert_eq!(Element::Text(&vec![b'x'; len]).listpack_size(), size);
         }
     }

@@ -1,0 +1,158 @@
+//! A script over several shards: its keys are locked, then it runs on one core and asks the shards for each command.
+//!
+//! Path: [`Core::finish_script`], EXEC -> [`Wandering::run`] -> `transaction::run` for each command, under the locks.
+//! A script that turns out to touch keys that it has not declared runs anew with all shards locked, as long as it has
+//! not written; from then on it begins so.
+
+use super::host::{Scope, ScriptHost, Wanted};
+use super::paused::show;
+use super::run::Wandering;
+use crate::core::{Caller, Core};
+use crate::registry::Kind;
+use crate::router;
+use crate::runtime::clock::Moment;
+use crate::transaction::{self, Held, Wanted as WantedLocks};
+use protocol::reply::Writer;
+use script::{Ended, Job, Progress};
+use shard::Outcome;
+use shard::locks::{Claims, Mode};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What has become of one run.
+enum Ran {
+    /// It has ended with this reply.
+    Ended(Vec<u8>, Ended),
+    /// It wants to touch more than it has locked.
+    Left,
+}
+
+impl Wandering {
+    /// Runs the script to its end, under locks of its own or those of the transaction around it; returns its reply.
+    pub(super) async fn run(self, core: &Rc<Core>, around: Option<&mut Option<Held>>) -> Vec<u8> {
+        let mut is_everything = self.request.may_wander;
+        let mut own = None;
+        let (held, is_around) = match around {
+            Some(held) => (held, true),
+            None => (&mut own, false),
+        };
+        let (reply, ended) = loop {
+            if !is_around {
+                let wanted = self.wanted(core, is_everything);
+                *held = Some(Held::acquire(core, wanted).await.0);
+            }
+            let ran = self.run_once(core, is_everything || is_around, held).await;
+            if !is_around && let Some(held) = held.take() {
+                held.release(core);
+            }
+            match ran {
+                Ran::Ended(reply, ended) => break (reply, ended),
+                Ran::Left => is_everything = true,
+            }
+        };
+        let _outcome = core.outcome_of_script(ended, &reply);
+        reply
+    }
+
+    async fn run_once(&self, core: &Rc<Core>, is_everything: bool, held: &mut Option<Held>) -> Ran {
+        let interpreter = core.scripts.borrow_mut().take_interpreter();
+        let mut interpreter = match interpreter {
+            Ok(interpreter) => interpreter,
+            Err(text) => {
+                let mut reply = Vec::new();
+                Writer::new(&mut reply, self.caller.resp).error(text.as_bytes());
+                return Ran::Ended(reply, Ended::Failed { is_counted: false });
+            }
+        };
+        let argv = self.argv.as_argv();
+        let scope = match is_everything {
+            true => Scope::Everything,
+            false => {
+                let keys = argv.iter().skip(3).take(self.request.key_count);
+                Scope::Declared(keys.map(Into::into).collect())
+            }
+        };
+        let (db, caller) = (self.db, self.caller);
+        let host = ScriptHost::new(core.clone(), &self.request, scope, db, caller, Moment::now());
+        let host = Rc::new(host);
+        let job = Job {
+            what: self.request.what.clone(),
+            argv: self.argv.clone(),
+            key_count: self.request.key_count,
+            resp: caller.resp,
+            host: host.clone(),
+            reply: Vec::new(),
+        };
+        let mut shown = None;
+        let mut progress = interpreter.start(Box::new(job));
+        let (job, ended) = loop {
+            match progress {
+                Progress::Ended(job, ended) => break (job, ended),
+                Progress::Paused => match host.take_wanted() {
+                    Some(wanted) => {
+                        let answer = ask(core, caller, wanted, held).await;
+                        host.set_answer(answer);
+                    }
+                    None if host.has_left() => {}
+                    None => {
+                        if shown.is_none() {
+                            let running = show(&self.request, argv, core.now());
+                            host.set_running(running.clone());
+                            core.shared.scripts.enter(running.clone());
+                            shown = Some(running);
+                        }
+                        core.let_others_run().await;
+                        host.begin_slice();
+                    }
+                },
+            }
+            progress = interpreter.resume();
+        };
+        if let Some(running) = shown {
+            core.shared.scripts.leave(&running);
+        }
+        core.scripts.borrow_mut().give_back(interpreter);
+        if host.has_left() {
+            self.request.note_wandering();
+            if !host.has_written() {
+                return Ran::Left;
+            }
+        }
+        Ran::Ended(job.reply, ended)
+    }
+
+    /// The locks it needs.
+    fn wanted(&self, core: &Core, is_everything: bool) -> BTreeMap<usize, WantedLocks> {
+        let mode = if self.request.is_read_only { Mode::Shared } else { Mode::Exclusive };
+        let mut wanted: BTreeMap<usize, WantedLocks> = BTreeMap::new();
+        if is_everything {
+            for shard in 0..core.shared.shard_count() {
+                wanted.entry(shard).or_default().claims = Claims::whole(mode);
+            }
+            return wanted;
+        }
+        for key in self.argv.as_argv().iter().skip(3).take(self.request.key_count) {
+            let shard = router::shard_of(core, Some(key));
+            wanted.entry(shard).or_default().claims.add(key, mode);
+        }
+        wanted
+    }
+}
+
+/// Runs a command of a script under its locks; returns the reply.
+async fn ask(core: &Rc<Core>, caller: Caller, wanted: Wanted, held: &mut Option<Held>) -> Vec<u8> {
+    let command = core.shared.registry.get(wanted.command);
+    if matches!(command.kind, Kind::Server(_)) {
+        return core.run_for_script(wanted).await;
+    }
+    let mut reply = Vec::new();
+    let caller = Caller { resp: wanted.resp, ..caller };
+    let argv = wanted.argv.as_argv();
+    core.restart_stopwatch();
+    let outcome = transaction::run(core, command, wanted.db, argv, caller, held, &mut reply).await;
+    if outcome == Outcome::Blocked {
+        crate::core::write_empty(command, &mut Writer::new(&mut reply, caller.resp));
+    }
+    core.account(command, outcome);
+    reply
+}

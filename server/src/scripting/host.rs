@@ -1,0 +1,412 @@
+//! The server as a script sees it: the gates for its commands, and how they run.
+//!
+//! Path: `script::Interpreter` -> [`ScriptHost`] -> `Shard::execute`, at once if the script runs on the shard of its keys
+//! ([`Scope::Shard`]). Otherwise, and for what only another core can do, the script waits: [`ScriptHost::take_wanted`] says
+//! what for, and [`ScriptHost::set_answer`] brings it.
+
+use super::request::Request;
+use super::shared::Running;
+use crate::commands::{ServerCommand, ServerRun};
+use crate::core::{self, Caller, Core};
+use crate::dispatch::OUT_OF_MEMORY;
+use crate::registry::{CommandId, Kind, Registered};
+use crate::router;
+use crate::runtime::clock::Moment;
+use protocol::command::Flags;
+use protocol::number::parse_i64;
+use protocol::reply::{Resp, Writer};
+use protocol::request::{Argv, ArgvBuf};
+use script::host::KILLED;
+use script::{Called, Host, Look};
+
+use shard::{Call, Now, Outcome};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long a script runs in one go before it lets others run.
+pub(super) const FIRST_SLICE: Duration = Duration::from_millis(5);
+/// How long each time after that.
+pub(super) const SLICE: Duration = Duration::from_millis(1);
+
+/// Where a script runs, and what it may touch there.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// On the shard of its keys: everything of that shard.
+    Shard,
+    /// Over all shards, which are all locked whole.
+    Everything,
+    /// Over several shards: the keys that it has declared, which are locked.
+    Declared(BTreeSet<Box<[u8]>>),
+}
+
+/// What a script waits for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) command: CommandId,
+    pub(super) argv: ArgvBuf,
+    pub(super) resp: Resp,
+    pub(super) db: u16,
+}
+
+/// The host of one run of a script.
+pub(super) struct ScriptHost {
+    core: Rc<Core>,
+    scope: Scope,
+    caller: Caller,
+    now: Now,
+    is_read_only: bool,
+    allows_oom: bool,
+    /// Whether memory was full when the script began.
+    is_full: bool,
+    db: Cell<u16>,
+    has_written: Cell<bool>,
+    /// Whether what it writes enters the journal.
+    is_journaled: Cell<bool>,
+    /// It has wanted to touch what its scope does not hold.
+    has_left: Cell<bool>,
+    wanted: RefCell<Option<Wanted>>,
+    answer: RefCell<Vec<u8>>,
+    slice_ends_at: Cell<Moment>,
+    /// Set once it has been running for long.
+    running: RefCell<Option<Arc<Running>>>,
+    /// Whether the lock of the whole shard is its own.
+    has_lock: Cell<bool>,
+}
+
+impl ScriptHost {
+    pub(super) fn new(
+        core: Rc<Core>,
+        request: &Request,
+        scope: Scope,
+        db: u16,
+        caller: Caller,
+        begun_at: Moment,
+    ) -> Self {
+        let is_full = !request.allows_oom && !core.make_room();
+        let now = core.now();
+        ScriptHost {
+            core,
+            scope,
+            caller,
+            now,
+            is_read_only: request.is_read_only,
+            allows_oom: request.allows_oom,
+            is_full,
+            db: Cell::new(db),
+            has_written: Cell::new(false),
+            is_journaled: Cell::new(true),
+            has_left: Cell::new(false),
+            wanted: RefCell::default(),
+            answer: RefCell::default(),
+            slice_ends_at: Cell::new(begun_at.after(FIRST_SLICE)),
+            running: RefCell::default(),
+            has_lock: Cell::new(false),
+        }
+    }
+
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written.get()
+    }
+
+    /// Whether it must run anew where it may touch more.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.get()
+    }
+
+    /// What it waits for, if that is why it is suspended.
+    pub(super) fn take_wanted(&self) -> Option<Wanted> {
+        self.wanted.borrow_mut().take()
+    }
+
+    /// The reply that it waits for.
+    pub(super) fn set_answer(&self, reply: Vec<u8>) {
+        if reply.first() == Some(&b'-') {
+            self.core.note_error(&reply);
+        }
+        *self.answer.borrow_mut() = reply;
+    }
+
+    /// It may run for another slice from now on.
+    pub(super) fn begin_slice(&self) {
+        self.slice_ends_at.set(Moment::now().after(SLICE));
+    }
+
+    /// It runs for long: others see it, and may end it.
+    pub(super) fn set_running(&self, running: Arc<Running>) {
+        running.has_written.store(self.has_written(), Ordering::Release);
+        *self.running.borrow_mut() = Some(running);
+    }
+
+    pub(super) fn set_lock(&self) {
+        self.has_lock.set(true);
+    }
+
+    fn note_write(&self) {
+        if !self.has_written.replace(true)
+            && let Some(running) = &*self.running.borrow()
+        {
+            running.has_written.store(true, Ordering::Release);
+        }
+    }
+
+    /// Finds the command, and says why it may not run, in Redis's order.
+    fn admit(&self, argv: Argv<'_>) -> Result<&Registered, Vec<u8>> {
+        let refuse = |text: &str| Err(text.as_bytes().to_vec());
+        let command = self.core.shared.registry.find_request(argv);
+        let Some(command) = command else {
+            return refuse("ERR Unknown Redis command called from script");
+        };
+        if !command.spec.accepts(argv.len()) {
+            return refuse("ERR Wrong number of args calling Redis command from script");
+        }
+        if command.is(Flags::NOSCRIPT) {
+            return refuse("ERR This Redis command is not allowed from script");
+        }
+        let is_write = command.is(Flags::WRITE);
+        if self.is_read_only && (is_write || command.is(Flags::MAY_REPLICATE)) {
+            return refuse("ERR Write commands are not allowed from read-only scripts.");
+        }
+        if is_write && !self.has_written() {
+            let log = self.core.shared.log.as_ref();
+            if let Some(log) = log.filter(|log| log.is_failed()) {
+                let text = format!("MISCONF Errors writing to the AOF file: {}", log.cause());
+                return Err(text.into_bytes());
+            }
+            if self.core.lacks_replicas() {
+                return refuse("NOREPLICAS Not enough good replicas to write.");
+            }
+        }
+        if self.is_full && !self.allows_oom && !self.has_written() && command.is(Flags::DENYOOM) {
+            return Err(OUT_OF_MEMORY.to_vec());
+        }
+        Ok(command)
+    }
+
+    /// Writes an error of the gates.
+    fn refuse(&self, argv: Argv<'_>, text: &[u8], resp: Resp, reply: &mut Vec<u8>) {
+        if let Some(command) = self.core.shared.registry.find_request(argv) {
+            let statistics = &self.core.shared.command_statistics[self.core.id];
+            statistics.command(command.id).rejected.increment();
+        }
+        self.core.note_error(text);
+        Writer::new(reply, resp).error(text);
+    }
+
+    /// The script waits for a command that is to run elsewhere.
+    fn wait_for(&self, command: &Registered, argv: Argv<'_>, resp: Resp) -> Called {
+        let argv = ArgvBuf::from_argv(argv);
+        let wanted = Wanted { command: command.id, argv, resp, db: self.db.get() };
+        *self.wanted.borrow_mut() = Some(wanted);
+        Called::Waits
+    }
+
+    /// The script wants to touch what its scope does not hold: it ends here and runs anew, or it is too late for that.
+    fn leave(&self, resp: Resp, reply: &mut Vec<u8>) -> Called {
+        if self.has_written() {
+            let text = b"ERR Script touched a key of another shard that it has not declared, after it has written. \
+                Declare all keys in KEYS, or give them one hash tag; when it runs again, all shards will be locked for it";
+            self.has_left.set(true);
+            self.core.note_error(text);
+            Writer::new(reply, resp).error(text);
+            return Called::Done;
+        }
+        self.has_left.set(true);
+        Called::Waits
+    }
+
+    /// A command of the shards, on the shard where the script runs.
+    fn call_here(
+        &self,
+        registered: &Registered,
+        command: &'static shard::commands::Command,
+        argv: Argv<'_>,
+        resp: Resp,
+        reply: &mut Vec<u8>,
+    ) -> Called {
+        let core = &self.core;
+        let is_here = match router::home(core, registered, argv) {
+            router::Home::Any => true,
+            router::Home::Shard(shard) => shard == core.id,
+            router::Home::Several => false,
+        };
+        if !is_here {
+            return self.leave(resp, reply);
+        }
+        if !self.has_lock.get() && core.must_wait(command, argv) {
+            return self.leave(resp, reply);
+        }
+        if registered.is(Flags::WRITE) {
+            self.note_write();
+        }
+        let call = Call { command, argv, db: self.db.get(), resp, client: self.caller.client };
+        let start = reply.len();
+        let mark = core.shard_mut().effects_mut().journal.mark();
+        let outcome = core.execute_at(self.now, &call, reply);
+        if !self.is_journaled.get() {
+            core.shard_mut().effects_mut().journal.rewind(mark);
+        }
+        if outcome == Outcome::Blocked {
+            core::write_empty(registered, &mut Writer::new(reply, resp));
+        }
+        if outcome == Outcome::Failed {
+            core.note_error(&reply[start..]);
+        }
+        core.account(registered, outcome);
+        Called::Done
+    }
+
+    /// A command of the shards, for a script whose keys are locked.
+    fn call_locked(
+        &self,
+        command: &Registered,
+        declared: Option<&BTreeSet<Box<[u8]>>>,
+        argv: Argv<'_>,
+        resp: Resp,
+        reply: &mut Vec<u8>,
+    ) -> Called {
+        if let Some(declared) = declared {
+            let keys = router::keys(&self.core, command, argv);
+            let is_declared = |index: usize| argv.get(index).is_some_and(|k| declared.contains(k));
+            let is_bounded = match command.kind {
+                Kind::Shard(shard_command) => !router::is_everywhere(shard_command, argv),
+                Kind::Server(_) => false,
+            };
+            if !is_bounded || keys.is_empty() || !keys.iter().all(|(index, _)| is_declared(*index))
+            {
+                return self.leave(resp, reply);
+            }
+        }
+        if command.is(Flags::WRITE) {
+            self.note_write();
+        }
+        self.wait_for(command, argv, resp)
+    }
+
+    /// A command of the server: those that need no connection.
+    fn call_server(
+        &self,
+        command: &Registered,
+        server_command: &ServerCommand,
+        argv: Argv<'_>,
+        resp: Resp,
+        reply: &mut Vec<u8>,
+    ) -> Called {
+        let mut writer = Writer::new(reply, resp);
+        match (command.top_name(), server_command.run) {
+            ("publish" | "spublish", ServerRun::Publish(_)) => {
+                if router::shard_of(&self.core, argv.get(1)) != self.core.id {
+                    return self.wait_for(command, argv, resp);
+                }
+                let caller = Caller { resp, ..self.caller };
+                self.core.publish_here(command, argv, caller, reply);
+            }
+            ("ping", _) => match argv.get(1) {
+                Some(text) => writer.bulk(text),
+                None => writer.status("PONG"),
+            },
+            ("echo", _) => writer.bulk(argv.get(1).unwrap_or_default()),
+            ("time", _) => {
+                let us = self.now.unix_us;
+                writer.array(2);
+                for part in [us / 1_000_000, us % 1_000_000] {
+                    writer.bulk(itoa::Buffer::new().format(part).as_bytes());
+                }
+            }
+            ("select", _) => match self.select(argv) {
+                Ok(()) => writer.ok(),
+                Err(text) => {
+                    self.core.note_error(text.as_bytes());
+                    writer.error(text.as_bytes());
+                }
+            },
+            _ => {
+                let text = b"ERR This command of the server is not allowed from script";
+                self.core.note_error(text);
+                writer.error(text);
+            }
+        }
+        self.core.account(command, Outcome::Replied);
+        Called::Done
+    }
+
+    fn select(&self, argv: Argv<'_>) -> Result<(), &'static str> {
+        let index = argv.get(1).and_then(parse_i64);
+        let index = index.ok_or("ERR value is not an integer or out of range")?;
+        let database_count = self.core.shard().keyspace().database_count();
+        let index = u16::try_from(index).ok().filter(|db| usize::from(*db) < database_count);
+        self.db.set(index.ok_or("ERR DB index is out of range")?);
+        Ok(())
+    }
+}
+
+impl Host for ScriptHost {
+    fn call(&self, argv: Argv<'_>, resp: Resp, reply: &mut Vec<u8>) -> Called {
+        let command = match self.admit(argv) {
+            Ok(command) => command,
+            Err(text) => {
+                self.refuse(argv, &text, resp, reply);
+                return Called::Done;
+            }
+        };
+        if self.core.shared.is_monitored() {
+            self.core.feed_monitors_of_script(command, self.db.get(), argv);
+        }
+        match (command.kind, &self.scope) {
+            (Kind::Server(server), _) => self.call_server(command, server, argv, resp, reply),
+            (Kind::Shard(shard), Scope::Shard) => self.call_here(command, shard, argv, resp, reply),
+            (Kind::Shard(_), Scope::Everything) => {
+                self.call_locked(command, None, argv, resp, reply)
+            }
+            (Kind::Shard(_), Scope::Declared(keys)) => {
+                self.call_locked(command, Some(keys), argv, resp, reply)
+            }
+        }
+    }
+
+    fn answer(&self, reply: &mut Vec<u8>) {
+        reply.append(&mut self.answer.borrow_mut());
+    }
+
+    fn may_run(&self, argv: Argv<'_>) -> Option<bool> {
+        self.core.shared.registry.find_request(argv).map(|_| true)
+    }
+
+    fn log(&self, level: u8, text: &[u8]) {
+        log(level, text);
+    }
+
+    fn set_propagation(&self, targets: u8) {
+        self.is_journaled.set(targets & 1 != 0);
+    }
+
+    fn clock(&self) -> f64 {
+        Moment::now().ns_since(Moment::default()) as f64 / 1e9
+    }
+
+    fn look(&self) -> Look {
+        if self.has_left() && !self.has_written() {
+            return Look::End("ERR Script runs anew where it may touch more");
+        }
+        if let Some(running) = &*self.running.borrow()
+            && running.is_killed.load(Ordering::Acquire)
+            && !self.has_written()
+        {
+            return Look::End(KILLED);
+        }
+        if Moment::now() >= self.slice_ends_at.get() { Look::Pause } else { Look::GoOn }
+    }
+}
+
+/// Writes a line of a script to the server's log.
+pub(super) fn log(level: u8, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    match level {
+        0 => tracing::debug!("{text}"),
+        1 | 2 => tracing::info!("{text}"),
+        _ => tracing::warn!("{text}"),
+    }
+}

@@ -1,0 +1,107 @@
+//! A script that takes long: it holds the lock of its whole shard, and goes on in slices.
+//!
+//! Path: [`Core::start_script`] -> [`Paused`] -> a task of the core, which runs it to its end whatever becomes of the
+//! client. Its journal entries are kept with its lock, and enter the journal when it ends.
+
+use super::host::Wanted;
+use super::request::Request;
+use super::run::Running;
+use super::shared;
+use crate::core::{Core, ScriptLock};
+use crate::message::{Answer, Question};
+use crate::router;
+use crate::runtime::executor;
+use protocol::request::Argv;
+use script::Progress;
+use shard::Now;
+use shard::effects::Journal;
+use shard::locks::{Claims, Mode};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A script that has paused.
+pub(crate) struct Paused {
+    running: Running,
+    shown: Arc<shared::Running>,
+    lock: ScriptLock,
+}
+
+impl Paused {
+    /// Notes that a script has paused, and asks for the lock of the whole shard before anything else can run there.
+    pub(super) fn new(
+        core: &Rc<Core>,
+        running: Running,
+        request: &Request,
+        journal: Journal,
+        argv: Argv<'_>,
+    ) -> Self {
+        let shown = show(request, argv, core.now());
+        running.host.set_running(shown.clone());
+        core.shared.scripts.enter(shown.clone());
+        let lock = core.lock_for_script(Claims::whole(Mode::Exclusive), journal);
+        Paused { running, shown, lock }
+    }
+
+    /// Runs it to its end; returns its reply.
+    pub(super) async fn run_to_end(self, core: &Rc<Core>) -> Vec<u8> {
+        let Paused { mut running, shown, lock } = self;
+        let id = lock.id;
+        core.wait_for_script_lock(lock).await;
+        running.host.set_lock();
+        let (job, ended) = loop {
+            match running.host.take_wanted() {
+                Some(wanted) => {
+                    let answer = core.run_for_script(wanted).await;
+                    running.host.set_answer(answer);
+                }
+                None => core.let_others_run().await,
+            }
+            let progress = core.within_script_lock(id, || {
+                core.shard_mut().begin_unit();
+                running.host.begin_slice();
+                let progress = running.interpreter.resume();
+                core.shard_mut().suspend_unit();
+                progress
+            });
+            if let Progress::Ended(job, ended) = progress {
+                break (job, ended);
+            }
+        };
+        core.shared.scripts.leave(&shown);
+        core.unlock_for_script(id);
+        core.scripts.borrow_mut().give_back(running.interpreter);
+        let _outcome = core.outcome_of_script(ended, &job.reply);
+        job.reply
+    }
+}
+
+/// What others see of a script that runs for long.
+pub(super) fn show(request: &Request, argv: Argv<'_>, now: Now) -> Arc<shared::Running> {
+    Arc::new(shared::Running {
+        name: request.name.clone(),
+        argv: argv.iter().map(<[u8]>::to_vec).collect(),
+        is_function: request.is_function(),
+        began_at_us: now.unix_us,
+        has_written: AtomicBool::new(false),
+        is_killed: AtomicBool::new(false),
+    })
+}
+
+impl Core {
+    /// Lets everything else that is ready run, and the core go through a round.
+    pub(super) async fn let_others_run(&self) {
+        self.reactor.note_activity();
+        executor::yield_now().await;
+    }
+
+    /// Runs a command of the server where it must run, for a script that waits.
+    pub(super) async fn run_for_script(&self, wanted: Wanted) -> Vec<u8> {
+        let owner = router::shard_of(self, wanted.argv.as_argv().get(1));
+        let question = Question::Publish(wanted.command, wanted.argv, wanted.resp);
+        match self.start_ask(owner, question).await {
+            Answer::Reply(reply) => reply,
+            _ => unreachable!("a reply was asked for"),
+        }
+    }
+}

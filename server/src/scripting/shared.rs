@@ -1,0 +1,126 @@
+//! What all cores know of scripts: texts, libraries, and what runs for long.
+
+use parking_lot::Mutex;
+use script::{Catalog, Source};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Scripts and libraries of the server. The locks are taken on rare paths only: cores keep copies and look at the numbers.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    /// Scripts by their SHA-1.
+    sources: Mutex<HashMap<String, Arc<Source>>>,
+    /// How often SCRIPT FLUSH has run: copies of an earlier time are not valid any more.
+    pub(super) flush_count: AtomicU64,
+    catalog: Mutex<Arc<Catalog>>,
+    /// How often the libraries have changed.
+    pub(super) catalog_version: AtomicU64,
+    running: Mutex<Vec<Arc<Running>>>,
+}
+
+/// A script that runs for longer than one go.
+#[derive(Debug)]
+pub struct Running {
+    /// Its SHA-1, or the function.
+    pub name: String,
+    /// The request.
+    pub argv: Vec<Vec<u8>>,
+    /// Whether it is a function.
+    pub is_function: bool,
+    /// When it began, in microseconds since 1970.
+    pub began_at_us: i64,
+    /// Whether it has written something.
+    pub has_written: AtomicBool,
+    /// Whether somebody wants it to end.
+    pub is_killed: AtomicBool,
+}
+
+/// Why a script cannot be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkillable {
+    /// There is none.
+    NotBusy,
+    /// It has written.
+    HasWritten,
+    /// It is a function, and a script was meant, or the other way round.
+    OtherKind,
+}
+
+impl Scripts {
+    /// The script with this SHA-1, in lower case.
+    #[must_use]
+    pub fn find(&self, sha: &str) -> Option<Arc<Source>> {
+        self.sources.lock().get(sha).cloned()
+    }
+
+    /// Adds a script; the one with this text that is there already stays.
+    pub fn add(&self, source: Arc<Source>) -> Arc<Source> {
+        self.sources.lock().entry(source.sha.clone()).or_insert(source).clone()
+    }
+
+    /// Forgets all scripts.
+    pub fn flush(&self) {
+        let mut sources = self.sources.lock();
+        sources.clear();
+        self.flush_count.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many scripts there are, and the bytes of their texts.
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        let sources = self.sources.lock();
+        (sources.len(), sources.values().map(|source| source.text.len()).sum())
+    }
+
+    /// The libraries as they are now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.lock().clone()
+    }
+
+    /// Replaces the libraries.
+    pub fn set_catalog(&self, catalog: Catalog) {
+        let mut current = self.catalog.lock();
+        *current = Arc::new(catalog);
+        self.catalog_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Enters a script that runs for long.
+    pub(super) fn enter(&self, running: Arc<Running>) {
+        self.running.lock().push(running);
+    }
+
+    /// It has ended.
+    pub(super) fn leave(&self, running: &Arc<Running>) {
+        self.running.lock().retain(|other| !Arc::ptr_eq(other, running));
+    }
+
+    /// The script that has been running longest.
+    #[must_use]
+    pub fn longest(&self) -> Option<Arc<Running>> {
+        self.running.lock().first().cloned()
+    }
+
+    /// Ends all scripts, or functions, that have not written.
+    ///
+    /// # Errors
+    /// Why none was ended.
+    pub fn kill(&self, is_function: bool) -> Result<(), Unkillable> {
+        let mut result = Err(Unkillable::NotBusy);
+        for running in &*self.running.lock() {
+            let one = if running.has_written.load(Ordering::Acquire) {
+                Err(Unkillable::HasWritten)
+            } else if running.is_function != is_function {
+                Err(Unkillable::OtherKind)
+            } else {
+                running.is_killed.store(true, Ordering::Release);
+                Ok(())
+            };
+            if result.is_err() && (one.is_ok() || result == Err(Unkillable::NotBusy)) {
+                result = one;
+            }
+        }
+        result
+    }
+}

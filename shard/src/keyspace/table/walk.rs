@@ -1,0 +1,84 @@
+//! Looking at the table segment by segment: in hash order for SCAN, by lot for samples, in no order at all.
+
+use super::{POSITION_BITS, Place, Position, Table};
+use crate::keyspace::entry::EntryRef;
+use crate::rng::Rng;
+
+impl Table {
+    /// A key and entry of segment `index`, drawn by lot; only among those that expire if `is_expiring`. `None` if
+    /// there is none, or if the lot fell on nothing a few times. Cost: O(1).
+    pub(crate) fn draw(
+        &self,
+        index: usize,
+        is_expiring: bool,
+        rng: &mut Rng,
+    ) -> Option<(&[u8], EntryRef<'_>)> {
+        const DRAWS_MAX: usize = 32;
+        let segment = self.segment(index);
+        if segment.len() == 0 || is_expiring && segment.expiring_count() == 0 {
+            return None;
+        }
+        for _ in 0..DRAWS_MAX {
+            let slot = rng.below(segment.slot_count());
+            if !is_expiring || segment.is_expiring(slot) {
+                let found = segment.key_and_entry(slot, Place { segment: index, slot });
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
+    }
+
+    /// All keys and entries, segment by segment.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
+        (0..self.segment_count).flat_map(|index| self.segment_entries(index))
+    }
+
+    /// The segment that holds `position`.
+    pub(crate) fn segment_at(&self, position: Position) -> usize {
+        self.choose_segment(reverse_position(position))
+    }
+
+    /// The first position behind segment `index`; `None` behind the last in hash order.
+    pub(crate) fn position_after(&self, index: usize) -> Option<Position> {
+        // Where `index + 2^k` exists, `index` is split and its border lies one bit deeper.
+        let half = (self.mask >> 1) + 1;
+        let is_deep = index >= half || index + half < self.segment_count;
+        let depth = self.mask.count_ones() - u32::from(!is_deep);
+        let first = (index as u64).reverse_bits() >> (64 - POSITION_BITS);
+        // Depth 0 is a single segment, which spans everything; so does wrapping past the end.
+        let after = first + (1 << (POSITION_BITS - depth));
+        (after < 1 << POSITION_BITS).then_some(after)
+    }
+
+    /// How many entries segment `index` has.
+    pub(crate) fn segment_len(&self, index: usize) -> usize {
+        self.segment(index).len()
+    }
+
+    /// The keys and entries of segment `index`.
+    pub(crate) fn segment_entries(
+        &self,
+        index: usize,
+    ) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
+        let segment = self.segment(index);
+        (0..segment.slot_count())
+            .filter_map(move |slot| segment.key_and_entry(slot, Place { segment: index, slot }))
+    }
+
+    /// Lower bound of the expiries in segment `index`; `i64::MAX` if nothing there expires.
+    pub(crate) fn soonest_ms(&self, index: usize) -> i64 {
+        self.segment(index).soonest_ms()
+    }
+
+    /// The count of changes at the last change of segment `index`: whoever remembers [`Table::change_count`] sees by it
+    /// what has changed since.
+    pub(crate) fn segment_version(&self, index: usize) -> u64 {
+        self.segment(index).version
+    }
+}
+
+fn reverse_position(position: Position) -> usize {
+    (position << (64 - POSITION_BITS)).reverse_bits() as usize
+}
