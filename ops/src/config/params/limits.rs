@@ -6,7 +6,6 @@ use crate::config::kind::Kind;
 use crate::config::parameter::Parameter;
 use crate::config::value::Value;
 
-
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::integer("maxclients", 1, UINT_MAX, "10000")
         .store(|s, v| s.maxclients = v.number())
