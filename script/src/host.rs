@@ -36,6 +36,8 @@ pub trait Host {
 pub enum Called {
     /// It has; its reply has been appended.
     Done,
+    /// The same, and it is time to let others run.
+    Pauses,
     /// Somebody else must be asked first.
     Waits,
 }

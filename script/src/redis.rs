@@ -5,7 +5,7 @@
 use crate::host::{Called, Host};
 use crate::library::{Arguments, Failure, Raised, function};
 use crate::reply;
-use crate::vm::end_if_told;
+use crate::vm::{end_if_told, let_others_run};
 use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 use protocol::number::format_f64;
 use protocol::reply::{Reply, Resp};
@@ -234,12 +234,16 @@ fn invoke(
     }
     let mut encoded = session.reply.borrow_mut();
     encoded.clear();
-    if host.call(argv.as_argv(), session.resp.get(), &mut encoded) == Called::Waits {
-        if !session.suspend()? {
-            return failed("this command would have to wait");
+    match host.call(argv.as_argv(), session.resp.get(), &mut encoded) {
+        Called::Done => {}
+        Called::Pauses => let_others_run(lua, session, &*host)?,
+        Called::Waits => {
+            if !session.suspend()? {
+                return failed("this command would have to wait");
+            }
+            end_if_told(lua, session, host.look())?;
+            host.answer(&mut encoded);
         }
-        end_if_told(lua, session, host.look())?;
-        host.answer(&mut encoded);
     }
     let parsed = Reply::parse(&encoded).map_err(mlua::Error::external)?;
     let (decoded, _) = parsed.ok_or_else(|| mlua::Error::runtime("a reply is cut off"))?;

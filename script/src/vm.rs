@@ -108,11 +108,7 @@ impl Vm {
         let every_so_often = HookTriggers::new().every_nth_instruction(INSTRUCTIONS_PER_LOOK);
         lua.set_global_hook(every_so_often, move |lua, _| {
             let Some(host) = session.host.borrow().clone() else { return Ok(VmState::Continue) };
-            let mut look = host.look();
-            while look == Look::Pause && session.suspend()? {
-                look = host.look();
-            }
-            end_if_told(lua, &session, look)?;
+            let_others_run(lua, &session, &*host)?;
             Ok(VmState::Continue)
         })
     }
@@ -262,6 +258,15 @@ impl Vm {
     pub fn memory(&self) -> usize {
         self.lua.used_memory()
     }
+}
+
+/// Lets others run, if it is time for that, and ends the script if it is told to.
+pub(crate) fn let_others_run(lua: &Lua, session: &Session, host: &dyn Host) -> mlua::Result<()> {
+    let mut look = host.look();
+    while look == Look::Pause && session.suspend()? {
+        look = host.look();
+    }
+    end_if_told(lua, session, look)
 }
 
 /// Ends the script if it is told to: from here on every line fails, so that one that catches errors ends too.

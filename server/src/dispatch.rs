@@ -96,6 +96,11 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         );
         return refuse(core, command, text.into_bytes());
     }
+    if core.shared.scripts.is_busy()
+        && let Some(text) = core.busy_error(command, argv)
+    {
+        return refuse(core, command, text.as_bytes().to_vec());
+    }
     if core.is_paused(flags) {
         return Step::Defer(command);
     }

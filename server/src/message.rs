@@ -255,6 +255,8 @@ pub enum Notice {
     Monitor(Vec<u8>),
     /// A command that was run in place on that core's shard has left something to do.
     Effects,
+    /// A script has been running for too long: what waits for it gets an error.
+    Busy(Arc<crate::scripting::Running>),
     /// A transaction ends without doing anything more.
     Release(TransactionId),
     /// A client watches these keys no longer.

@@ -15,6 +15,7 @@ pub const COMMANDS: &[ServerCommand] = &[
         spec: CommandSpec {
             arity: -3,
             flags: Flags::of(&[
+                Flags::MAY_REPLICATE,
                 Flags::MOVABLEKEYS,
                 Flags::NO_MANDATORY_KEYS,
                 Flags::NOSCRIPT,
@@ -64,6 +65,7 @@ pub const COMMANDS: &[ServerCommand] = &[
         spec: CommandSpec {
             arity: -3,
             flags: Flags::of(&[
+                Flags::MAY_REPLICATE,
                 Flags::MOVABLEKEYS,
                 Flags::NO_MANDATORY_KEYS,
                 Flags::NOSCRIPT,
@@ -109,6 +111,7 @@ pub const COMMANDS: &[ServerCommand] = &[
         spec: CommandSpec {
             arity: -3,
             flags: Flags::of(&[
+                Flags::MAY_REPLICATE,
                 Flags::MOVABLEKEYS,
                 Flags::NO_MANDATORY_KEYS,
                 Flags::NOSCRIPT,

@@ -32,6 +32,12 @@ fn shutdown<'a>(connection: &'a mut Connection, args: Args<'a>) -> LaterReply<'a
             // A shutdown waits for nothing, so there is never one to abort.
             return Err(CommandError::text("ERR No shutdown in progress."));
         };
+        // Only who gives up what a script does may end the server amid one.
+        if !flags.nosave
+            && let Some(running) = connection.core.shared.scripts.busy(|_| true)
+        {
+            return Err(CommandError::text(running.busy_error()));
+        }
         tracing::info!("a client asks for a shutdown");
         connection.core.shared.shut_down(flags).map_err(|error| {
             tracing::warn!("no shutdown: {error}");

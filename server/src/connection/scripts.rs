@@ -6,6 +6,7 @@ use crate::registry::Registered;
 use crate::router::{self, Route};
 use crate::runtime::clock::Moment;
 use crate::scripting::{Kind, Started, Then, Unfinished};
+use crate::transaction::Held;
 use protocol::request::{Argv, ArgvBuf};
 use shard::Outcome;
 use std::rc::Rc;
@@ -77,6 +78,33 @@ impl Connection {
         };
         let ticket = finish(core, unfinished);
         self.await_script(core, ticket).await
+    }
+
+    /// Runs a script that EXEC has locked all shards for.
+    pub(crate) async fn run_script_in_exec(
+        &mut self,
+        core: &Rc<Core>,
+        command: &Registered,
+        argv: Argv<'_>,
+        held: &mut Option<Held>,
+    ) -> Outcome {
+        let kind = command.script().expect("it is a script");
+        let (db, caller) = (self.session.db, self.caller());
+        match core.prepare_script(command, kind, db, argv, caller) {
+            Ok(wandering) => {
+                let reply = wandering.run(core, Some(held)).await;
+                self.replies.extend_from_slice(&reply);
+                match reply.first() {
+                    Some(b'-') => Outcome::Failed,
+                    _ => Outcome::Replied,
+                }
+            }
+            Err(text) => {
+                self.reply(|writer| writer.error(text.as_bytes()));
+                core.note_error(text.as_bytes());
+                Outcome::Failed
+            }
+        }
     }
 
     /// Waits for the reply of a script that has begun.

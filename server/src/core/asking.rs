@@ -160,6 +160,7 @@ impl Core {
     pub(super) fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
+            Notice::Busy(running) => self.refuse_waiting(&running),
             Notice::Release(id) => self.release(id),
             Notice::Unwatch(watched) => self.unwatch(&watched),
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),

@@ -1,9 +1,11 @@
 //! What a core does for locks of its shard: commands that meet one wait here, transactions over several shards hold them.
 //!
 //! Path: `Core::handle` -> here -> `shard::locks`. Everything that waits runs in the order in which it came, as soon as
-//! nothing before it holds or wants its keys, and in the epoch in which it came: it may be part of something that has run
-//! on other shards already, so the log must keep both or none. Therefore an epoch is not closed while something of it is
-//! open here (`Core::closable_epoch`), and what a transaction writes enters the journal when it ends.
+//! nothing before it holds or wants its keys. What may be part of something that has run on other shards already runs in
+//! the epoch in which it came, so that the log keeps both or none: an epoch is not closed while something of it is open here
+//! (`Core::closable_epoch`). What concerns this shard alone, a command that waits or a long script, keeps no epoch open: it
+//! runs in that of the first one behind it that does, or else in the present one. What a transaction writes enters the
+//! journal when it ends.
 //! Invariant: every request in the shard's locks has its place in [`Waiting`].
 
 use super::{Caller, Core};
@@ -13,8 +15,9 @@ use crate::mailbox::Epochs;
 use crate::message::{Answer, Message, OwnedCall, Question, TransactionId};
 use crate::registry::Kind;
 use crate::router;
-use crate::scripting::{Then, Unfinished};
-use protocol::command::{CommandSpec, KeyFlags, key_spec};
+use crate::scripting::{Running, Then, Unfinished};
+use protocol::command::{Flags, KeyFlags, key_spec};
+use protocol::reply::Writer;
 use protocol::request::Argv;
 use shard::Outcome;
 use shard::call::ClientFacts;
@@ -39,6 +42,8 @@ pub(super) struct Waiting {
 struct Open {
     /// The epoch of the flush that brought it.
     epoch: Epochs,
+    /// Whether that is the epoch it runs in: others may have run in it on other shards.
+    is_bound: bool,
     /// What to do once its lock is granted; `None` once that is done.
     task: Option<Task>,
     /// What a transaction has written so far.
@@ -101,7 +106,15 @@ impl Core {
     /// The epoch before which all may be closed: `epoch`, unless something of an earlier one is open.
     pub(super) fn closable_epoch(&self, epoch: Epochs) -> Epochs {
         let waiting = self.waiting.borrow();
-        waiting.open.first_key_value().map_or(epoch, |(_, open)| open.epoch.min(epoch))
+        let bound = waiting.open.values().find(|open| open.is_bound);
+        bound.map_or(epoch, |open| open.epoch.min(epoch))
+    }
+
+    /// The epoch that something runs in.
+    fn epoch_of(&self, place: Place) -> Epochs {
+        let waiting = self.waiting.borrow();
+        let bound = waiting.open.range(place..).map(|(_, open)| open).find(|open| open.is_bound);
+        bound.map_or(self.epoch.get(), |open| open.epoch.min(self.epoch.get()))
     }
 
     // ---- asked
@@ -188,11 +201,17 @@ impl Core {
     pub(crate) fn lock_for_script(&self, claims: Claims, journal: Journal) -> ScriptLock {
         let id = self.next_transaction();
         let ticket = self.asks.borrow_mut().open();
-        let (place, is_granted) = self.shard_mut().locks_mut().request(claims);
+        // One that has waited for its lock keeps it.
+        let own = self.granted_place.take();
+        let (place, is_granted) = match own {
+            Some(place) => (place, true),
+            None => self.shard_mut().locks_mut().request(claims),
+        };
         let task = (!is_granted).then_some(Task::Begin { from: self.id, ticket, then: None });
         let mut waiting = self.waiting.borrow_mut();
         waiting.transactions.insert(id, place);
-        waiting.open.insert(place, Open { epoch: self.epoch.get(), task, journal });
+        let open = Open { epoch: self.epoch.get(), is_bound: false, task, journal };
+        waiting.open.insert(place, open);
         if is_granted {
             let answer = Box::new(Answer::Done(true));
             self.asks.borrow_mut().answered(ticket, answer);
@@ -215,6 +234,37 @@ impl Core {
         let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, shared);
         self.waiting.borrow_mut().open.get_mut(&place).expect("it is open").journal = own;
         result
+    }
+
+    /// Answers commands of clients that wait for a lock with an error. What is part of something over several shards goes
+    /// on waiting: it may have run on others.
+    pub(super) fn refuse_waiting(self: &Rc<Self>, running: &Running) {
+        let text = running.busy_error();
+        let places: Vec<Place> = {
+            let waiting = self.waiting.borrow();
+            let is_refused = |open: &Open| match &open.task {
+                Some(Task::Calls { batch, calls }) => calls.clone().any(|index| {
+                    let batch = &batch.borrow().batch;
+                    let (id, _, argv) = batch.call(index);
+                    self.needs(self.shared.registry.get(id), argv, &running.holds)
+                }),
+                _ => false,
+            };
+            let open = waiting.open.iter().filter(|(_, open)| is_refused(open));
+            open.map(|(place, _)| *place).collect()
+        };
+        let now = self.now();
+        for place in places {
+            let open = self.waiting.borrow_mut().open.remove(&place);
+            let granted = self.shard_mut().unlock(now, place);
+            if let Some(Open { task: Some(Task::Calls { batch, calls }), .. }) = open {
+                let mut reply = Vec::new();
+                Writer::new(&mut reply, batch.borrow().batch.resp).error(text.as_bytes());
+                self.note_error(text.as_bytes());
+                self.calls_done(&batch, calls, reply);
+            }
+            self.run_granted(granted);
+        }
     }
 
     /// A script that held a lock has ended.
@@ -353,7 +403,9 @@ impl Core {
     // ---- granted
 
     fn enter(&self, place: Place, task: Task) {
-        let open = Open { epoch: self.epoch.get(), task: Some(task), journal: Journal::default() };
+        let is_bound = !matches!(task, Task::Calls { .. });
+        let (epoch, journal) = (self.epoch.get(), Journal::default());
+        let open = Open { epoch, is_bound, task: Some(task), journal };
         self.waiting.borrow_mut().open.insert(place, open);
     }
 
@@ -361,11 +413,12 @@ impl Core {
     fn run_granted(self: &Rc<Self>, granted: Vec<Place>) {
         let mut granted = VecDeque::from(granted);
         while let Some(place) = granted.pop_front() {
-            let (task, epoch) = {
+            let task = {
                 let mut waiting = self.waiting.borrow_mut();
                 let open = waiting.open.get_mut(&place).expect("who is granted something waits");
-                (open.task.take().expect("a lock is granted once"), open.epoch)
+                open.task.take().expect("a lock is granted once")
             };
+            let epoch = self.epoch_of(place);
             if let Task::Begin { from, ticket, then } = task {
                 // It reads, and what it removes because its time has come is in the log at once.
                 let answer = then.map_or(Answer::Done(false), |then| {
@@ -374,6 +427,7 @@ impl Core {
                 self.post(from, Message::Answer { ticket, answer: Box::new(answer) });
                 continue;
             }
+            self.granted_place.set(Some(place));
             self.within_epoch(epoch, || match task {
                 Task::Ask { from, ticket, question } => {
                     let answer = Box::new(self.answer(question));
@@ -386,17 +440,17 @@ impl Core {
                 }
                 Task::Begin { .. } => unreachable!("handled above"),
             });
-            granted.extend(self.end(place));
+            // A script that has paused has taken it.
+            if self.granted_place.take().is_some() {
+                granted.extend(self.end(place));
+            }
         }
     }
 
     /// Gives back a lock; returns who gets one now.
     fn end(&self, place: Place) -> Vec<Place> {
-        let (epoch, journal) = {
-            let mut waiting = self.waiting.borrow_mut();
-            let open = waiting.open.get_mut(&place).expect("it is open");
-            (open.epoch, std::mem::take(&mut open.journal))
-        };
+        let epoch = self.epoch_of(place);
+        let journal = self.take_journal_of(place);
         let granted = self.within_epoch(epoch, || {
             let now = self.now();
             let mut shard = self.shard_mut();
@@ -456,7 +510,12 @@ impl Core {
             match registered.kind {
                 Kind::Shard(command) => all.join(self.claims(command, argv)),
                 Kind::Server(command) if matches!(command.run, ServerRun::Script(_)) => {
-                    all.join(claims_of_script(registered.spec, argv));
+                    // It may touch more of the shard than it declares.
+                    let mode = match registered.is(Flags::READONLY) {
+                        true => Mode::Shared,
+                        false => Mode::Exclusive,
+                    };
+                    all.join(Claims::whole(mode));
                 }
                 Kind::Server(_) => {}
             }
@@ -501,7 +560,7 @@ impl Core {
 
 /// What a command claims of the keys for which `is_here` is true: to read what it only reads, else to write.
 pub(crate) fn claims(command: &Command, argv: Argv<'_>, is_here: impl Fn(&[u8]) -> bool) -> Claims {
-    let is_write = command.spec.flags.contains(protocol::command::Flags::WRITE);
+    let is_write = command.spec.flags.contains(Flags::WRITE);
     let specs = command.keys(argv);
     let has_reach = matches!(command.run, Run::Steps(_));
     let is_incomplete =
@@ -526,18 +585,6 @@ pub(crate) fn claims(command: &Command, argv: Argv<'_>, is_here: impl Fn(&[u8]) 
             if let Some(key) = argv.get(index).filter(|key| is_here(key)) {
                 claims.add(key, mode);
             }
-        });
-    }
-    claims
-}
-
-/// What a script claims of the keys that it declares, all of which lie on one shard.
-pub(crate) fn claims_of_script(spec: &CommandSpec, argv: Argv<'_>) -> Claims {
-    let mut claims = Claims::default();
-    for spec in spec.keys {
-        let mode = if spec.flags.contains(KeyFlags::RO) { Mode::Shared } else { Mode::Exclusive };
-        key_spec::key_indices(std::slice::from_ref(spec), argv, |index| {
-            argv.get(index).into_iter().for_each(|key| claims.add(key, mode));
         });
     }
     claims

@@ -38,6 +38,7 @@ use ops::config::Settings;
 use ops::metrics::CoreCounters;
 use protocol::command::Flags;
 use shard::Now;
+use shard::locks::LockId;
 use shard::rng::Rng;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -83,6 +84,8 @@ pub struct Core {
     asks: RefCell<Asks>,
     /// What holds locks of its shard, and what waits for them.
     waiting: RefCell<Waiting>,
+    /// The lock under which something that has waited for it is running.
+    granted_place: Cell<Option<LockId>>,
     /// Its interpreters.
     pub(crate) scripts: RefCell<CoreScripts>,
     /// Transactions that this core has coordinated.
@@ -149,6 +152,7 @@ impl Core {
             peers: RefCell::default(),
             asks: RefCell::default(),
             waiting: RefCell::default(),
+            granted_place: Cell::new(None),
             scripts: RefCell::default(),
             transaction_count: Cell::new(0),
             spare_batches: RefCell::default(),

@@ -103,6 +103,10 @@ impl Source<'_> {
         let ratio = |lines: &mut Lines, name: &str, value: f64| {
             lines.add(name, format_args!("{value:.2}"));
         };
+        let scripts = &self.core.shared.scripts;
+        let (script_count, script_bytes) = scripts.count();
+        let catalog = scripts.catalog();
+        let library_bytes = catalog.libraries().map(|library| library.text.len()).sum::<usize>();
         lines.head("Memory");
         lines.add_bytes("used_memory", figures.used());
         lines.add_bytes("used_memory_rss", resident);
@@ -119,14 +123,14 @@ impl Source<'_> {
         lines.add("used_memory_lua", 0);
         lines.add("used_memory_vm_eval", 0);
         lines.add("used_memory_lua_human", human(0));
-        lines.add("used_memory_scripts_eval", 0);
-        lines.add("number_of_cached_scripts", 0);
-        lines.add("number_of_functions", 0);
-        lines.add("number_of_libraries", 0);
+        lines.add("used_memory_scripts_eval", script_bytes);
+        lines.add("number_of_cached_scripts", script_count);
+        lines.add("number_of_functions", catalog.function_count());
+        lines.add("number_of_libraries", catalog.libraries().len());
         lines.add("used_memory_vm_functions", 0);
         lines.add_bytes("used_memory_vm_total", 0);
-        lines.add("used_memory_functions", 0);
-        lines.add_bytes("used_memory_scripts", 0);
+        lines.add("used_memory_functions", library_bytes);
+        lines.add_bytes("used_memory_scripts", (script_bytes + library_bytes) as u64);
         lines.add_bytes("maxmemory", settings.maxmemory_bytes);
         lines.add("maxmemory_policy", settings.maxmemory_policy.word());
         ratio(lines, "allocator_frag_ratio", figures.fragmentation());

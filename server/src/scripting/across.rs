@@ -29,7 +29,7 @@ enum Ran {
 
 impl Wandering {
     /// Runs the script to its end, under locks of its own or those of the transaction around it; returns its reply.
-    pub(super) async fn run(self, core: &Rc<Core>, around: Option<&mut Option<Held>>) -> Vec<u8> {
+    pub(crate) async fn run(self, core: &Rc<Core>, around: Option<&mut Option<Held>>) -> Vec<u8> {
         let mut is_everything = self.request.may_wander;
         let mut own = None;
         let (held, is_around) = match around {
@@ -96,10 +96,13 @@ impl Wandering {
                     None if host.has_left() => {}
                     None => {
                         if shown.is_none() {
-                            let running = show(&self.request, argv, core.now());
+                            let running = show(&self.request, argv, core.now(), host.holds());
                             host.set_running(running.clone());
                             core.shared.scripts.enter(running.clone());
                             shown = Some(running);
+                        }
+                        if let Some(running) = &shown {
+                            core.watch_script(running);
                         }
                         core.let_others_run().await;
                         host.begin_slice();

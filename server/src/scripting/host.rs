@@ -5,7 +5,7 @@
 //! what for, and [`ScriptHost::set_answer`] brings it.
 
 use super::request::Request;
-use super::shared::Running;
+use super::shared::{Holds, Running};
 use crate::commands::{ServerCommand, ServerRun};
 use crate::core::{self, Caller, Core};
 use crate::dispatch::OUT_OF_MEMORY;
@@ -73,8 +73,6 @@ pub(super) struct ScriptHost {
     slice_ends_at: Cell<Moment>,
     /// Set once it has been running for long.
     running: RefCell<Option<Arc<Running>>>,
-    /// Whether the lock of the whole shard is its own.
-    has_lock: Cell<bool>,
 }
 
 impl ScriptHost {
@@ -104,7 +102,6 @@ impl ScriptHost {
             answer: RefCell::default(),
             slice_ends_at: Cell::new(begun_at.after(FIRST_SLICE)),
             running: RefCell::default(),
-            has_lock: Cell::new(false),
         }
     }
 
@@ -141,8 +138,13 @@ impl ScriptHost {
         *self.running.borrow_mut() = Some(running);
     }
 
-    pub(super) fn set_lock(&self) {
-        self.has_lock.set(true);
+    /// What it has locked.
+    pub(super) fn holds(&self) -> Holds {
+        match &self.scope {
+            Scope::Shard => Holds::Shard(self.core.id),
+            Scope::Everything => Holds::Everything,
+            Scope::Declared(keys) => Holds::Keys(keys.clone()),
+        }
     }
 
     fn note_write(&self) {
@@ -234,9 +236,6 @@ impl ScriptHost {
             router::Home::Several => false,
         };
         if !is_here {
-            return self.leave(resp, reply);
-        }
-        if !self.has_lock.get() && core.must_wait(command, argv) {
             return self.leave(resp, reply);
         }
         if registered.is(Flags::WRITE) {
@@ -355,7 +354,7 @@ impl Host for ScriptHost {
         if self.core.shared.is_monitored() {
             self.core.feed_monitors_of_script(command, self.db.get(), argv);
         }
-        match (command.kind, &self.scope) {
+        let called = match (command.kind, &self.scope) {
             (Kind::Server(server), _) => self.call_server(command, server, argv, resp, reply),
             (Kind::Shard(shard), Scope::Shard) => self.call_here(command, shard, argv, resp, reply),
             (Kind::Shard(_), Scope::Everything) => {
@@ -364,7 +363,10 @@ impl Host for ScriptHost {
             (Kind::Shard(_), Scope::Declared(keys)) => {
                 self.call_locked(command, Some(keys), argv, resp, reply)
             }
-        }
+        };
+        // Counting the command has read the clock.
+        let is_due = called == Called::Done && self.core.tick_start() >= self.slice_ends_at.get();
+        if is_due { Called::Pauses } else { called }
     }
 
     fn answer(&self, reply: &mut Vec<u8>) {

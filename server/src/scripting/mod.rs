@@ -12,6 +12,7 @@
 //! interpreters of its own ([`CoreScripts`]).
 
 mod across;
+mod busy;
 mod cores;
 pub mod functions;
 mod host;
@@ -23,4 +24,4 @@ mod shared;
 pub use cores::CoreScripts;
 pub use request::Kind;
 pub(crate) use run::{Started, Then, Unfinished};
-pub use shared::{Running, Scripts, Unkillable};
+pub use shared::{Holds, Running, Scripts, Unkillable};

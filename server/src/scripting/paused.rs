@@ -6,7 +6,7 @@
 use super::host::Wanted;
 use super::request::Request;
 use super::run::Running;
-use super::shared;
+use super::shared::{self, Holds};
 use crate::core::{Core, ScriptLock};
 use crate::message::{Answer, Question};
 use crate::router;
@@ -36,7 +36,7 @@ impl Paused {
         journal: Journal,
         argv: Argv<'_>,
     ) -> Self {
-        let shown = show(request, argv, core.now());
+        let shown = show(request, argv, core.now(), Holds::Shard(core.id));
         running.host.set_running(shown.clone());
         core.shared.scripts.enter(shown.clone());
         let lock = core.lock_for_script(Claims::whole(Mode::Exclusive), journal);
@@ -48,14 +48,16 @@ impl Paused {
         let Paused { mut running, shown, lock } = self;
         let id = lock.id;
         core.wait_for_script_lock(lock).await;
-        running.host.set_lock();
         let (job, ended) = loop {
             match running.host.take_wanted() {
                 Some(wanted) => {
                     let answer = core.run_for_script(wanted).await;
                     running.host.set_answer(answer);
                 }
-                None => core.let_others_run().await,
+                None => {
+                    core.watch_script(&shown);
+                    core.let_others_run().await;
+                }
             }
             let progress = core.within_script_lock(id, || {
                 core.shard_mut().begin_unit();
@@ -77,7 +79,12 @@ impl Paused {
 }
 
 /// What others see of a script that runs for long.
-pub(super) fn show(request: &Request, argv: Argv<'_>, now: Now) -> Arc<shared::Running> {
+pub(super) fn show(
+    request: &Request,
+    argv: Argv<'_>,
+    now: Now,
+    holds: Holds,
+) -> Arc<shared::Running> {
     Arc::new(shared::Running {
         name: request.name.clone(),
         argv: argv.iter().map(<[u8]>::to_vec).collect(),
@@ -85,6 +92,8 @@ pub(super) fn show(request: &Request, argv: Argv<'_>, now: Now) -> Arc<shared::R
         began_at_us: now.unix_us,
         has_written: AtomicBool::new(false),
         is_killed: AtomicBool::new(false),
+        holds,
+        is_busy: AtomicBool::new(false),
     })
 }
 

@@ -2,9 +2,9 @@
 
 use parking_lot::Mutex;
 use script::{Catalog, Source};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Scripts and libraries of the server. The locks are taken on rare paths only: cores keep copies and look at the numbers.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Scripts {
     /// How often the libraries have changed.
     pub(super) catalog_version: AtomicU64,
     running: Mutex<Vec<Arc<Running>>>,
+    /// How many of them are busy.
+    busy_count: AtomicUsize,
 }
 
 /// A script that runs for longer than one go.
@@ -34,6 +36,21 @@ pub struct Running {
     pub has_written: AtomicBool,
     /// Whether somebody wants it to end.
     pub is_killed: AtomicBool,
+    /// What others must wait for.
+    pub holds: Holds,
+    /// Whether it has been running for so long that others get an error instead of waiting.
+    pub is_busy: AtomicBool,
+}
+
+/// What a script that runs for long has locked.
+#[derive(Debug)]
+pub enum Holds {
+    /// A whole shard.
+    Shard(usize),
+    /// All shards.
+    Everything,
+    /// Some keys.
+    Keys(BTreeSet<Box<[u8]>>),
 }
 
 /// Why a script cannot be killed.
@@ -94,6 +111,32 @@ impl Scripts {
     /// It has ended.
     pub(super) fn leave(&self, running: &Arc<Running>) {
         self.running.lock().retain(|other| !Arc::ptr_eq(other, running));
+        if running.is_busy.load(Ordering::Relaxed) {
+            self.busy_count.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// From now on others get an error instead of waiting for it.
+    pub(super) fn note_busy(&self, running: &Running) {
+        if !running.is_busy.swap(true, Ordering::Relaxed) {
+            self.busy_count.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether some script has been running for too long.
+    #[must_use]
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.busy_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// The first script that has been running for too long and of whose locks `is_needed` is true.
+    #[must_use]
+    pub fn busy(&self, is_needed: impl Fn(&Holds) -> bool) -> Option<Arc<Running>> {
+        let running = self.running.lock();
+        let is_it =
+            |one: &&Arc<Running>| one.is_busy.load(Ordering::Relaxed) && is_needed(&one.holds);
+        running.iter().find(is_it).cloned()
     }
 
     /// The script that has been running longest.

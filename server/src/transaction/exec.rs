@@ -30,6 +30,8 @@ enum Stretch {
     Steps(Range<usize>),
     /// A command that needs several.
     Form(usize),
+    /// A script.
+    Script(usize),
     /// A command of the server.
     Server(usize),
 }
@@ -86,7 +88,7 @@ impl Connection {
                     let is_last = index + 1 == stretch_count;
                     self.run_steps(multi, calls, &mut held, is_last).await;
                 }
-                Stretch::Form(call) | Stretch::Server(call) => {
+                Stretch::Form(call) | Stretch::Script(call) | Stretch::Server(call) => {
                     self.run_queued(multi, call, &mut held).await;
                 }
             }
@@ -104,7 +106,10 @@ impl Connection {
             let (id, db, argv) = multi.queue.call(index);
             let command = self.core.shared.registry.get(id);
             if matches!(command.kind, Kind::Server(_)) {
-                stretches.push(Stretch::Server(index));
+                stretches.push(match command.is_script() {
+                    true => Stretch::Script(index),
+                    false => Stretch::Server(index),
+                });
                 continue;
             }
             let several = Several::new(&self.core, command, db, argv, self.caller());
@@ -124,6 +129,13 @@ impl Connection {
         for index in 0..multi.queue.len() {
             let (id, _, argv) = multi.queue.call(index);
             let registered = core.shared.registry.get(id);
+            if registered.is_script() {
+                // It may touch anything, and the commands behind it must find that as it is.
+                for shard in 0..core.shared.shard_count() {
+                    let claims = Claims::whole(Mode::Exclusive);
+                    wanted.entry(shard).or_default().claims.join(claims);
+                }
+            }
             let Kind::Shard(command) = registered.kind else { continue };
             let shards: Vec<usize> = match command.run {
                 Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => {
@@ -216,6 +228,9 @@ impl Connection {
         let command = core.shared.registry.get(id);
         core.restart_stopwatch();
         let outcome = match command.kind {
+            Kind::Server(_) if command.is_script() => {
+                self.run_script_in_exec(&core, command, argv, held).await
+            }
             Kind::Server(_) => {
                 let argv = ArgvBuf::from_argv(argv);
                 let begun_at = Moment::now();

@@ -1,0 +1,230 @@
+//! Scripts: a long one stops what it must and nothing else; nobody sees one half done, also after kill -9; functions
+//! outlive the server.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use blackbox::client::Client;
+use blackbox::fixture::TempDir;
+use blackbox::server::{Options, Server};
+use blackbox::wait;
+
+/// Keys of four shards, one each: slots 3300, 7365, 11298 and 15495.
+const KEYS: [&str; 4] = ["b", "c", "d", "a"];
+/// A script that never ends; it reads its key first, if it has one.
+const ENDLESS: &str =
+    "if KEYS[1] then redis.call('GET', KEYS[1]) end while true do pcall(function() end) end";
+/// The same, but it has written.
+const ENDLESS_WRITER: &str = "redis.call('SET', KEYS[1], 'half') while true do end";
+const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL";
+
+fn start(shards: usize) -> Server {
+    Options::rialto().shards(shards).param("busy-reply-threshold", &["100"]).start()
+}
+
+fn eval(client: &mut Client, script: &str, keys: &[&str]) {
+    let count = keys.len().to_string();
+    let mut request = vec!["EVAL", script, &count];
+    request.extend(keys);
+    client.send(&request);
+}
+
+/// Asks until the answer is BUSY.
+fn await_busy(client: &mut Client, line: &str) {
+    wait::until("the script to be called long", || client.run(line).is_error(BUSY));
+}
+
+#[test]
+fn a_long_script_stops_its_shard_alone() {
+    let server = start(4);
+    let (mut one, mut two) = (server.client(), server.client());
+    eval(&mut one, ENDLESS, &["{a}"]);
+    await_busy(&mut two, "GET a");
+    for key in ["b", "c", "d"] {
+        two.ok(&format!("SET {key} v"));
+        assert_eq!(two.run(&format!("GET {key}")).text(), "v");
+    }
+    assert!(two.run("MGET a b").is_error(BUSY));
+    assert!(two.run("DBSIZE").is_error(BUSY));
+    assert!(two.run("INFO server").text().contains("redis_version"));
+    assert!(two.run("CLIENT LIST").text().contains("cmd=eval"));
+    assert!(two.run("FUNCTION KILL").is_error("BUSY"));
+    assert!(two.run("SHUTDOWN").is_error("BUSY"));
+    two.ok("SCRIPT KILL");
+    assert!(one.read().value.is_error("ERR Script killed by user with SCRIPT KILL"));
+    assert_eq!(two.run("GET a").text(), "");
+    assert!(two.run("SCRIPT KILL").is_error("NOTBUSY"));
+}
+
+#[test]
+fn a_long_script_over_several_shards_stops_its_keys() {
+    let server = start(4);
+    let (mut one, mut two) = (server.client(), server.client());
+    eval(&mut one, ENDLESS, &["a", "b"]);
+    await_busy(&mut two, "GET b");
+    assert!(two.run("SET a x").is_error(BUSY));
+    two.ok("SET c x");
+    two.ok("SCRIPT KILL");
+    assert!(one.read().value.is_error("ERR Script killed"));
+    two.ok("SET a x");
+}
+
+#[test]
+fn who_has_waited_for_a_long_script_is_told() {
+    for shards in [1, 4] {
+        let server = start(shards);
+        let (mut one, mut two, mut three) = (server.client(), server.client(), server.client());
+        eval(&mut one, ENDLESS, &["a"]);
+        // Either it waits first and is told then, or it is told at once.
+        wait::until("somebody to be told", || two.run("SET a x").is_error(BUSY));
+        three.ok("SCRIPT KILL");
+        assert!(one.read().value.is_error("ERR Script killed"));
+        three.ok("SET a y");
+    }
+}
+
+#[test]
+fn a_script_that_has_written_ends_only_with_the_server() {
+    let dir = TempDir::new();
+    let options = || {
+        let options = Options::rialto().shards(2).dir(dir.path());
+        options.param("busy-reply-threshold", &["100"]).param("appendonly", &["yes"])
+    };
+    let mut server = options().start();
+    let (mut one, mut two) = (server.client(), server.client());
+    two.ok("SET a whole");
+    eval(&mut one, ENDLESS_WRITER, &["a"]);
+    await_busy(&mut two, "GET a");
+    assert!(two.run("SCRIPT KILL").is_error("UNKILLABLE"));
+    assert!(two.run("SHUTDOWN").is_error("BUSY"));
+    two.send(&["SHUTDOWN", "NOSAVE"]);
+    two.expect_close().expect("the server ends");
+    wait::until("the end of the server", || server.ended().is_some());
+    let server = options().start();
+    assert_eq!(server.client().run("GET a").text(), "whole", "half a script is in the log");
+}
+
+#[test]
+fn scripts_on_other_keys_run_beside_a_long_one() {
+    let server = start(1);
+    let (mut one, mut two) = (server.client(), server.client());
+    eval(&mut one, "local n = 0 for i = 1, 30000000 do n = n + 1 end return n", &[]);
+    // The server answers while the script runs, and has something to tell about it.
+    wait::until("the script to be seen", || {
+        two.run("CLIENT LIST").text().contains("cmd=eval") && two.run("TIME").elements().is_some()
+            || two.run("TIME").is_error(BUSY)
+    });
+    assert_eq!(one.read().value.as_integer(), Some(30_000_000));
+    eval(&mut two, "return redis.call('INCR', KEYS[1])", &["n"]);
+    assert_eq!(two.read().value.as_integer(), Some(1));
+}
+
+#[test]
+fn functions_outlive_the_server() {
+    let dir = TempDir::new();
+    let library = |name: &str, number: u32| {
+        format!(
+            "#!lua name={name}\nredis.register_function('{name}', function() return {number} end)"
+        )
+    };
+    let mut dump = Vec::new();
+    for (round, shards) in [1, 4, 2].into_iter().enumerate() {
+        let options = Options::rialto().param("appendonly", &["yes"]).dir(dir.path());
+        let mut server = options.shards(shards).start();
+        let mut client = server.client();
+        if round == 0 {
+            for (name, number) in [("first", 1), ("second", 2), ("third", 3)] {
+                assert_eq!(client.call(&["FUNCTION", "LOAD", &library(name, number)]).text(), name);
+            }
+            dump = client.run("FUNCTION DUMP").as_bytes().expect("a payload").to_vec();
+            client.ok("FUNCTION FLUSH");
+            client.call(&[b"FUNCTION".as_slice(), b"RESTORE", &dump]);
+            client.ok("FUNCTION DELETE third");
+            client.call(&["FUNCTION", "LOAD", "REPLACE", &library("second", 22)]);
+        }
+        assert_eq!(client.run("FCALL first 0").as_integer(), Some(1));
+        assert_eq!(client.run("FCALL second 0").as_integer(), Some(22));
+        assert!(client.run("FCALL third 0").is_error("ERR Function not found"));
+        server.terminate();
+    }
+    assert!(!dump.is_empty());
+}
+
+/// Moves money between accounts of all shards; whoever reads sees always the same sum.
+#[test]
+fn nobody_sees_a_script_half_done() {
+    const SUM: i64 = 4000;
+    const ROUNDS: usize = 300;
+    // One script names its keys, the other makes them up: then all shards are locked.
+    let named =
+        "redis.call('DECRBY', KEYS[1], ARGV[1]) return redis.call('INCRBY', KEYS[2], ARGV[1])";
+    let made_up =
+        "redis.call('DECRBY', ARGV[1], ARGV[3]) return redis.call('INCRBY', ARGV[2], ARGV[3])";
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut client = server.client();
+        for key in KEYS {
+            client.ok(&format!("SET {key} 1000"));
+        }
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for worker in 0..3 {
+                let (barrier, mut client) = (&barrier, server.client());
+                scope.spawn(move || {
+                    barrier.wait();
+                    for round in 0..ROUNDS {
+                        let from = KEYS[(round + worker) % 4];
+                        let to = KEYS[(round * 3 + worker + 1) % 4];
+                        let amount = (round % 7).to_string();
+                        let reply = match (round + worker) % 2 {
+                            0 => client.call(&["EVAL", named, "2", from, to, &amount]),
+                            _ => client.call(&["EVAL", made_up, "0", from, to, &amount]),
+                        };
+                        assert!(reply.as_integer().is_some(), "{reply:?}");
+                    }
+                });
+            }
+            let (barrier, mut client) = (&barrier, server.client());
+            scope.spawn(move || {
+                barrier.wait();
+                for _ in 0..ROUNDS {
+                    let reply = client.call(&[&["MGET"][..], &KEYS].concat());
+                    let values = reply.elements().expect("an array").iter();
+                    let sum: i64 = values.map(|v| v.text().parse::<i64>().unwrap()).sum();
+                    assert_eq!(sum, SUM);
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn after_kill_9_all_of_a_script_is_there_or_nothing() {
+    let dir = TempDir::new();
+    let script =
+        "for i = 1, #KEYS do redis.call('INCR', KEYS[i]) end return redis.call('RPUSH', 'l', 1)";
+    for shards in [2, 4, 1] {
+        let options = Options::rialto().param("appendonly", &["yes"]).dir(dir.path());
+        let options = options.param("appendfsync", &["everysec"]).shards(shards);
+        let mut server = options.start();
+        let mut client = server.client();
+        let writer = thread::spawn(move || {
+            let request = [&["EVAL", script, "4"][..], &KEYS].concat();
+            while client.try_call(&request).is_ok() {}
+        });
+        // The writer is what happens meanwhile; there is no condition to wait for.
+        thread::sleep(Duration::from_millis(1200));
+        server.kill();
+        writer.join().expect("it ends with its connection");
+        let mut server = options.start();
+        let mut client = server.client();
+        let counts = KEYS.map(|key| client.run(&format!("GET {key}")).text());
+        let length = client.run("LLEN l").as_integer().unwrap_or_default();
+        assert!(length > 0, "nothing was written in time");
+        for count in counts {
+            assert_eq!(count.parse(), Ok(length), "{shards} shards");
+        }
+        server.terminate();
+    }
+}
