@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::library::{Arguments, Failure, function};
 use crate::vm::{Ended, Invocation, Script, Vm};
 use mlua::{Function, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -151,9 +151,14 @@ pub(crate) fn collect(
     host: Rc<dyn Host>,
 ) -> Result<Vec<Declared>, Vec<u8>> {
     let declared = Rc::new(RefCell::new(Vec::<Declared>::new()));
-    let usual: Value = vm.behind.raw_get("redis").map_err(internal)?;
+    let is_open = Rc::new(Cell::new(true));
+    let own_is_open = is_open.clone();
     let own = declared.clone();
     let register = function(&vm.lua, move |_, arguments| {
+        if !own_is_open.get() {
+            let text = "redis.register_function can only be called on FUNCTION LOAD command";
+            return Err(Failure::Reply(text.to_owned()));
+        }
         let new = declaration(&arguments)?;
         let mut all = own.borrow_mut();
         if all.iter().any(|f| f.name == new.name) {
@@ -162,10 +167,10 @@ pub(crate) fn collect(
         all.push(new);
         Ok(Value::Nil)
     });
-    let loading = register.and_then(|register| vm.loading_table(register)).map_err(internal)?;
-    vm.behind.raw_set("redis", loading).map_err(internal)?;
+    register.and_then(|register| vm.begin_loading(register)).map_err(internal)?;
     let result = vm.call_described(chunk, host);
-    vm.behind.raw_set("redis", usual).map_err(internal)?;
+    is_open.set(false);
+    vm.end_loading().map_err(internal)?;
     result?;
     Ok(declared.take())
 }

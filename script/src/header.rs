@@ -1,5 +1,7 @@
 //! The first line of a script, `#!lua name=… flags=…`: what it is called and what it promises.
 
+use protocol::request::unquote;
+
 /// What a script promises or asks for, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScriptFlags(u8);
@@ -102,8 +104,10 @@ pub fn library(text: &[u8]) -> Result<LibraryHeader<'_>, String> {
         return Err("Missing library metadata".to_owned());
     };
     let end = rest.iter().position(|&byte| byte == b'\n').ok_or("Invalid library metadata")?;
-    let mut words = rest[..end].split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-    let engine = shown(words.next().ok_or("Invalid library metadata")?);
+    // The first word begins with `#!`, even if nothing else of it is there.
+    let words = unquote(&text[..end + 2]).ok_or("Invalid library metadata")?;
+    let mut words = words.as_argv().iter();
+    let engine = shown(&words.next().unwrap_or(b"#!")[2..]);
     let mut name = None;
     for word in words {
         let is_name = word.len() >= 5 && word[..5].eq_ignore_ascii_case(b"name=");

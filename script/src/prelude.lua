@@ -131,11 +131,6 @@ end
 
 local redis = behind.redis
 redis.call, redis.pcall = host.call, host.pcall
-redis.register_function = function()
-  error({ err = 'ERR redis.register_function can only be called on FUNCTION LOAD command' })
-end
-setmetatable(redis, MISSING)
-
 for name, library in pairs(behind) do
   if type(library) == 'table' and library ~= behind then behind[name] = protect(library) end
 end
@@ -165,13 +160,18 @@ local function run(body, keys, arguments)
   end, describe)
 end
 
--- What the code of a library sees as `redis` while it is loaded: no commands.
+-- What the code of a library sees while it is loaded: `redis`, without commands, and nothing else. Its functions see the
+-- usual globals once they are called, so not the environment is changed but where it looks.
 local function loading(register, library)
   local functions = { register_function = register, log = library.log }
   for key, value in pairs(library) do
     if type(value) ~= 'function' then functions[key] = value end
   end
-  return protect(setmetatable(functions, MISSING))
+  getmetatable(globals).__index = setmetatable({ redis = protect(setmetatable(functions, MISSING)) }, MISSING)
 end
 
-return run, loading, behind, globals
+local function loaded()
+  getmetatable(globals).__index = behind
+end
+
+return run, loading, loaded, behind, globals

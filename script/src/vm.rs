@@ -6,6 +6,8 @@ use crate::{bit, cjson, cmsgpack, reply, structs};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
 use protocol::reply::{Resp, Writer};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
 
 /// Instructions between two looks at whether the script must end.
@@ -18,15 +20,17 @@ pub struct Vm {
     pub(crate) lua: Lua,
     /// Runs a function and describes its error.
     run: Function,
-    /// Makes the table `redis` of a library that is being loaded.
+    /// Shows a library that is being loaded nothing but a `redis` of its own.
     loading: Function,
+    /// Shows the usual globals again.
+    loaded: Function,
     /// The globals, as they can be written from here.
     pub(crate) behind: Table,
     session: Rc<Session>,
 }
 
-/// What `prelude.lua` returns: the functions `run` and `loading`, the globals, and what scripts see of them.
-type Prepared = (Function, Function, Table, Table);
+/// What `prelude.lua` returns: the functions `run`, `loading` and `loaded`, the globals, and what scripts see of them.
+type Prepared = (Function, Function, Function, Table, Table);
 
 /// A compiled script.
 #[derive(Clone, Debug)]
@@ -35,9 +39,9 @@ pub struct Script(pub(crate) Function);
 /// How a script ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It returned something, perhaps an error of its own making.
+    /// It returned something.
     Returned,
-    /// It was stopped by an error.
+    /// It was stopped by an error, or returned one.
     Failed {
         /// Whether a command that failed has counted the error already.
         is_counted: bool,
@@ -68,10 +72,12 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
         let session = Rc::new(Session::default());
-        let (run, loading, behind, globals) = Self::prepare(&lua, &session)?;
+        // Numbers nobody can guess, until a script chooses its own seed.
+        session.random.set(redis::seed_state(RandomState::new().build_hasher().finish() as u32));
+        let (run, loading, loaded, behind, globals) = Self::prepare(&lua, &session)?;
         lua.set_globals(globals)?;
         Self::watch(&lua, &session)?;
-        Ok(Vm { lua, run, loading, behind, session })
+        Ok(Vm { lua, run, loading, loaded, behind, session })
     }
 
     /// Builds what `prelude.lua` needs and runs it.
@@ -145,7 +151,6 @@ impl Vm {
         let start = reply.len();
         self.session.host.replace(Some(host));
         self.session.resp.set(Resp::V2);
-        self.session.random.set(redis::seed_state(0));
         let ended = self.try_run(script, invocation, reply);
         self.session.host.replace(None);
         if self.session.ended_by.take().is_some() {
@@ -178,7 +183,12 @@ impl Vm {
         let mut writer = Writer::new(reply, invocation.resp);
         if is_done {
             reply::append(&mut writer, &value, self.session.resp.get())?;
-            return Ok(Ended::Returned);
+            return match &value {
+                Value::Table(table) if is_error(table)? => {
+                    Ok(Ended::Failed { is_counted: is_counted(table)? })
+                }
+                _ => Ok(Ended::Returned),
+            };
         }
         let Value::Table(problem) = value else {
             let name = invocation.name;
@@ -201,9 +211,7 @@ impl Vm {
             text.extend_from_slice(format!(":{line}.").as_bytes());
         }
         writer.error(&text);
-        let is_counted =
-            problem.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true);
-        Ok(Ended::Failed { is_counted })
+        Ok(Ended::Failed { is_counted: is_counted(&problem)? })
     }
 
     /// The interpreter itself has failed: out of memory.
@@ -224,9 +232,14 @@ impl Vm {
         texts.iter().map(|text| self.lua.create_string(text)).collect()
     }
 
-    /// The table `redis` while a library is loaded: `register`, the log, and constants.
-    pub(crate) fn loading_table(&self, register: Function) -> mlua::Result<Table> {
+    /// From now on a library is loaded, which calls `register` and sees no commands.
+    pub(crate) fn begin_loading(&self, register: Function) -> mlua::Result<()> {
         self.loading.call((register, redis::library(&self.lua, &self.session)?))
+    }
+
+    /// The library has been loaded.
+    pub(crate) fn end_loading(&self) -> mlua::Result<()> {
+        self.loaded.call(())
     }
 
     /// Runs `body` under the error handler: its result, or the text of its error. `host` says when it must end.
@@ -258,6 +271,16 @@ impl Vm {
     pub fn memory(&self) -> usize {
         self.lua.used_memory()
     }
+}
+
+/// Whether a table that a script returns is an error.
+fn is_error(table: &Table) -> mlua::Result<bool> {
+    Ok(reply::text_field(table, "err")?.is_some())
+}
+
+/// Whether a command has counted an error.
+fn is_counted(error: &Table) -> mlua::Result<bool> {
+    Ok(error.raw_get::<Value>("ignore_error_stats_update")? == Value::Boolean(true))
 }
 
 /// Lets others run, if it is time for that, and ends the script if it is told to.

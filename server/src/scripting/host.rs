@@ -6,7 +6,7 @@
 
 use super::request::Request;
 use super::shared::{Holds, Running};
-use crate::commands::{ServerCommand, ServerRun};
+use crate::commands::{ServerCommand, ServerRun, debug};
 use crate::core::{self, Caller, Core};
 use crate::dispatch::OUT_OF_MEMORY;
 use crate::registry::{CommandId, Kind, Registered};
@@ -165,8 +165,14 @@ impl ScriptHost {
         if !command.spec.accepts(argv.len()) {
             return refuse("ERR Wrong number of args calling Redis command from script");
         }
-        if command.is(Flags::NOSCRIPT) {
+        let scripts = &self.core.shared.scripts;
+        if command.is(Flags::NOSCRIPT) && !scripts.is_deny_disabled.load(Ordering::Relaxed) {
             return refuse("ERR This Redis command is not allowed from script");
+        }
+        if matches!(command.spec.name, "xread" | "xreadgroup") && blocks(argv) {
+            let name = String::from_utf8_lossy(argv.get(0).unwrap_or_default());
+            let text = format!("ERR {name} command is not allowed with BLOCK option from scripts");
+            return Err(text.into_bytes());
         }
         let is_write = command.is(Flags::WRITE);
         if self.is_read_only && (is_write || command.is(Flags::MAY_REPLICATE)) {
@@ -322,6 +328,7 @@ impl ScriptHost {
                     writer.error(text.as_bytes());
                 }
             },
+            ("debug", _) if self.debug(argv, &mut writer) => {}
             _ => {
                 let text = b"ERR This command of the server is not allowed from script";
                 self.core.note_error(text);
@@ -330,6 +337,25 @@ impl ScriptHost {
         }
         self.core.account(command, Outcome::Replied);
         Called::Done
+    }
+
+    /// DEBUG PROTOCOL and DEBUG SLEEP, for tests that allow scripts everything; `false` if it is another one.
+    fn debug(&self, argv: Argv<'_>, writer: &mut Writer<'_>) -> bool {
+        let (Some(word), Some(argument)) = (argv.get(1), argv.get(2)) else { return false };
+        match word.to_ascii_lowercase().as_slice() {
+            b"protocol" => {
+                if let Err(error) = debug::write_of_type(argument, writer) {
+                    self.core.note_error(&error.as_bytes());
+                    writer.error(&error.as_bytes());
+                }
+            }
+            b"sleep" => {
+                std::thread::sleep(debug::duration_of(argument));
+                writer.ok();
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn select(&self, argv: Argv<'_>) -> Result<(), &'static str> {
@@ -411,4 +437,10 @@ pub(super) fn log(level: u8, text: &[u8]) {
         1 | 2 => tracing::info!("{text}"),
         _ => tracing::warn!("{text}"),
     }
+}
+
+/// Whether a XREAD or XREADGROUP would wait: BLOCK stands before STREAMS.
+fn blocks(argv: Argv<'_>) -> bool {
+    let options = argv.iter().skip(1).take_while(|arg| !arg.eq_ignore_ascii_case(b"streams"));
+    options.into_iter().any(|arg| arg.eq_ignore_ascii_case(b"block"))
 }

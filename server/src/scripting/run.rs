@@ -37,12 +37,15 @@ pub(crate) struct Wandering {
     pub(super) caller: Caller,
 }
 
+/// What is done with the reply of a script.
+pub(crate) type Done = Box<dyn FnOnce(&Rc<Core>, Vec<u8>)>;
+
 /// Who gets the reply of a script that has not ended in one go.
 pub(crate) enum Then {
     /// Who waits for the answer to this question.
     Ticket(u32),
     /// A batch; see `core::locking`.
-    Batch(Box<dyn FnOnce(&Rc<Core>, Vec<u8>)>),
+    Batch(Done),
 }
 
 /// A script with all that belongs to its run.

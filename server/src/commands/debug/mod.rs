@@ -6,6 +6,8 @@ mod dataset;
 mod populate;
 mod protocol_types;
 
+pub(crate) use protocol_types::write_of_type;
+
 use super::{LaterReply, ServerCommand, ServerRun};
 use crate::connection::Connection;
 use crate::core::Core;
@@ -19,6 +21,7 @@ use shard::CommandError;
 use shard::args::Args;
 use std::fmt::Write;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Rows of this topic.
@@ -128,7 +131,11 @@ async fn run(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comm
             core.ask_all(|_| Question::Core(CoreQuestion::SetActiveExpire(is_on))).await;
             connection.reply(|writer| writer.ok());
         }
-        (b"set-disable-deny-scripts", 1) => connection.reply(|writer| writer.ok()),
+        (b"set-disable-deny-scripts", 1) => {
+            let is_disabled = number_of(args.bytes()?) != 0.0;
+            core.shared.scripts.is_deny_disabled.store(is_disabled, Ordering::Relaxed);
+            connection.reply(|writer| writer.ok());
+        }
         (b"set-skip-checksum-validation", 1) => {
             let is_checked = number_of(args.bytes()?) == 0.0;
             let checksum = if is_checked { Checksum::Checked } else { Checksum::Ignored };
@@ -151,9 +158,14 @@ fn number_of(text: &[u8]) -> f64 {
     text.parse().unwrap_or_default()
 }
 
+/// So many seconds.
+pub(crate) fn duration_of(seconds: &[u8]) -> Duration {
+    Duration::try_from_secs_f64(number_of(seconds)).unwrap_or_default()
+}
+
 /// Stops all cores at once.
 async fn sleep(core: &Rc<Core>, seconds: &[u8]) {
-    let duration = Duration::try_from_secs_f64(number_of(seconds)).unwrap_or_default();
+    let duration = duration_of(seconds);
     let question = || Question::Core(CoreQuestion::Sleep(duration));
     let others = (0..core.shared.shard_count()).filter(|other| *other != core.id);
     let others: Vec<_> = others.map(|other| core.start_ask(other, question())).collect();
