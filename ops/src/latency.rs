@@ -74,6 +74,13 @@ impl LatencyMonitor {
             .unwrap_or_default()
     }
 
+    /// The worst latency of an event ever, in milliseconds; 0 if it is unknown.
+    #[must_use]
+    pub fn max_ms(&self, event: &[u8]) -> u64 {
+        let name = std::str::from_utf8(event).unwrap_or_default();
+        self.lock().get(name).map_or(0, |series| series.max_ms)
+    }
+
     /// The last spike of every event, by name.
     #[must_use]
     pub fn latest(&self) -> Vec<LatestSpike> {
@@ -121,6 +128,7 @@ mod tests {
         assert_eq!(monitor.history(b"command"), [sample(1, 90), sample(2, 20)]);
         let expected = LatestSpike { event: "command", sample: sample(2, 20), max_ms: 90 };
         assert_eq!(monitor.latest(), [expected]);
+        assert_eq!((monitor.max_ms(b"command"), monitor.max_ms(b"fork")), (90, 0));
         assert!(monitor.history(b"fork").is_empty());
     }
 

@@ -200,6 +200,7 @@ impl Core {
             channel_count: pubsub.owned_count(Topic::Channel),
             pattern_count: pubsub.owned_count(Topic::Pattern),
             shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
+            tracking: self.tracking.borrow().figures(),
         }
     }
 }

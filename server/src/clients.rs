@@ -156,7 +156,7 @@ impl ClientFlags {
     pub const NO_TOUCH: u32 = 1 << 7;
     /// Connected by a Unix socket.
     pub const UNIX_SOCKET: u32 = 1 << 8;
-    /// To be closed once its replies are sent.
+    /// To be closed: at once, or when its replies are sent.
     pub const CLOSE_AFTER_REPLY: u32 = 1 << 9;
     /// Has authenticated, or need not.
     pub const AUTHENTICATED: u32 = 1 << 10;

@@ -73,7 +73,9 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         let text = b"ERR Command not allowed inside a transaction";
         return refuse(core, command, text.to_vec());
     }
-    if flags.contains(Flags::DENYOOM) && !core.make_room() {
+    // What waits for EXEC takes memory, whatever it is.
+    let is_queued = is_in_multi && !is_never_queued(command);
+    if (flags.contains(Flags::DENYOOM) || is_queued) && !core.make_room() {
         return refuse(core, command, OUT_OF_MEMORY.to_vec());
     }
     if flags.contains(Flags::WRITE)
@@ -102,7 +104,7 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
     if core.is_paused(flags) {
         return Step::Defer(command);
     }
-    if is_in_multi && !is_never_queued(command) {
+    if is_queued {
         return Step::Queue(command);
     }
     if core.shared.is_monitored() {

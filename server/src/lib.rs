@@ -13,6 +13,7 @@ pub mod commands;
 pub mod connection;
 pub mod core;
 pub mod dispatch;
+pub mod histogram;
 pub mod inbox;
 pub mod info;
 pub mod journal;

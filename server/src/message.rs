@@ -6,6 +6,7 @@ use crate::pubsub::{Delivery, Topic};
 use crate::registry::CommandId;
 use crate::runtime::reactor::SocketKey;
 pub use crate::scripting::functions::Change as FunctionChange;
+use crate::tracking::TrackingFigures;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
@@ -243,6 +244,8 @@ pub struct CoreReport {
     pub pattern_count: usize,
     /// Shard channels with subscribers that it owns.
     pub shard_channel_count: usize,
+    /// CLIENT TRACKING.
+    pub tracking: TrackingFigures,
 }
 
 /// A change that every core makes to its own state.

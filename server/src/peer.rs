@@ -3,7 +3,7 @@
 //! Owner: the core of the connection; shared between the connection's task and the core's driver on one thread.
 
 use crate::batch::Batch;
-use crate::clients::Client;
+use crate::clients::{Client, ClientFlags};
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
 use std::cell::{Cell, RefCell};
@@ -97,6 +97,7 @@ impl Peer {
         if self.close.get() != Some(Close::Now) {
             self.close.set(Some(close));
         }
+        self.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
         self.wake();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::clients::Client;
 use crate::clients::Clients;
+use crate::histogram::RunTimes;
 use crate::inbox::Inbox;
 use crate::info::Rates;
 use crate::journal::Log;
@@ -9,7 +10,7 @@ use crate::lease::Leases;
 use crate::listener::Listening;
 use crate::mailbox::Switchboard;
 use crate::memory::MemoryShares;
-use crate::registry::Registry;
+use crate::registry::{CommandId, Registry};
 use crate::scripting::Scripts;
 use crate::statistics::{CommandStatistics, ErrorStatistics};
 use ops::config::Config;
@@ -60,6 +61,8 @@ pub struct Shared {
     pub connection_counts: Vec<AtomicUsize>,
     /// Clients that track keys.
     pub tracking_count: AtomicUsize,
+    /// Keys that they may hold, as each core has last counted its own.
+    pub tracked_keys: AtomicUsize,
     /// Clients that MONITOR.
     pub monitor_count: AtomicUsize,
     /// When CLIENT PAUSE ends, in milliseconds since 1970; 0 if nobody is paused.
@@ -119,6 +122,7 @@ impl Shared {
             is_bind_given,
             connection_counts: (0..core_count).map(|_| AtomicUsize::new(0)).collect(),
             tracking_count: AtomicUsize::new(0),
+            tracked_keys: AtomicUsize::new(0),
             monitor_count: AtomicUsize::new(0),
             paused_until_ms: AtomicI64::new(0),
             is_pausing_writes_only: AtomicBool::new(false),
@@ -147,6 +151,17 @@ impl Shared {
     pub fn reset_totals(&self) {
         *self.lock_totals() = self.metrics.totals();
         self.rates.reset();
+    }
+
+    /// How long a command ran each time since then, on all cores.
+    #[must_use]
+    pub fn run_times(&self, command: CommandId) -> RunTimes {
+        let mut sum = RunTimes::default();
+        let cores = self.command_statistics.iter();
+        for times in cores.filter_map(|core| core.command(command).times.get()) {
+            sum.add(times);
+        }
+        sum
     }
 
     fn lock_totals(&self) -> MutexGuard<'_, CoreTotals> {

@@ -1,12 +1,13 @@
-//! What INFO commandstats and errorstats say: counters of each command and each error on each core, written by that
+//! What INFO commandstats, latencystats and errorstats say: counters of each command and each error on each core, written by that
 //! core alone.
 //!
 //! The counters of a core as a whole are `ops::metrics::CoreCounters`.
 
+use crate::histogram::Histogram;
 use crate::registry::CommandId;
 use ops::metrics::Tally;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// Counters of one command on one core.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub struct CommandCounters {
     pub rejected: Tally,
     /// Times it answered an error.
     pub failed: Tally,
+    /// How long it ran each time (`latency-tracking`); nothing before the first.
+    pub times: OnceLock<Histogram>,
 }
 
 /// Counters of all commands on one core. Aligned so that two cores never write the same cache line.
@@ -44,6 +47,9 @@ impl CommandStatistics {
         for command in &self.0 {
             for tally in [&command.calls, &command.ns, &command.rejected, &command.failed] {
                 tally.set(0);
+            }
+            if let Some(times) = command.times.get() {
+                times.reset();
             }
         }
     }

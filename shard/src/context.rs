@@ -110,17 +110,25 @@ impl<'a> ReadContext<'a> {
         Some(entry)
     }
 
-    /// The entry of `key` for a command that asks about the key, not for its value (TYPE, TTL, OBJECT): counts a hit
+    /// The entry of `key` for a command that asks about the key, not for its value (TYPE, TTL): counts a hit
     /// or a miss, but is no use of the key.
     #[must_use]
     #[inline]
     pub fn peek(&self, key: &[u8]) -> Option<EntryRef<'a>> {
-        let entry = self.live(self.db_index, key, self.db.find_any(key));
-        let count = if entry.is_some() { &self.stats.hits } else { &self.stats.misses };
-        count.set(count.get() + 1);
+        let entry = self.peek_quietly(key);
         if entry.is_none() && self.options.notify_keyspace_events.contains(EventClasses::KEY_MISS) {
             self.notes.add(&self.notes.missed, self.db_index, key);
         }
+        entry
+    }
+
+    /// The same for OBJECT, which counts a miss but does not report it.
+    #[must_use]
+    #[inline]
+    pub fn peek_quietly(&self, key: &[u8]) -> Option<EntryRef<'a>> {
+        let entry = self.live(self.db_index, key, self.db.find_any(key));
+        let count = if entry.is_some() { &self.stats.hits } else { &self.stats.misses };
+        count.set(count.get() + 1);
         entry
     }
 

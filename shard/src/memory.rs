@@ -28,6 +28,15 @@ pub const fn block_size(len: usize) -> usize {
     }
 }
 
+/// Moves the items of `vec` to an allocation for `capacity` of them, or as many as there are. Other than
+/// [`Vec::shrink_to`] this frees memory: asked to make a block smaller, the allocator leaves it as it is as long as half
+/// of it is used. Cost: O(n).
+pub fn shrink<T>(vec: &mut Vec<T>, capacity: usize) {
+    let mut smaller = Vec::with_capacity(capacity.max(vec.len()));
+    smaller.append(vec);
+    *vec = smaller;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,8 @@ pub struct Shard {
     eviction: Eviction,
     /// Whether a transaction is running: clients that wait are served behind it.
     is_in_unit: bool,
+    /// Whether keys whose time has come stay where they are; they are not found all the same.
+    is_expiry_held: bool,
     locks: Locks,
 }
 
@@ -72,6 +74,7 @@ impl Shard {
             expiry_cycle: ExpiryCycle::default(),
             eviction: Eviction::default(),
             is_in_unit: false,
+            is_expiry_held: false,
             locks: Locks::default(),
         }
     }
@@ -86,6 +89,13 @@ impl Shard {
         let outcome = finish(result, start, &mut writer);
         self.settle(now);
         outcome
+    }
+
+    /// Whether keys whose time has come are left where they are when reads meet them, although they are not found: while
+    /// nothing may change (CLIENT PAUSE).
+    #[inline]
+    pub fn hold_expiry(&mut self, is_held: bool) {
+        self.is_expiry_held = is_held;
     }
 
     /// The calls that follow are one transaction: clients that wait are served behind the last of them.
@@ -266,7 +276,10 @@ impl Shard {
             let table = self.keyspace.database_mut(noted.db).table_mut();
             table.set_access(noted.place, noted.access);
         }
-        let (expired, missed) = self.notes.take();
+        let (mut expired, missed) = self.notes.take();
+        if self.is_expiry_held {
+            expired.clear();
+        }
         for (db, key) in expired {
             // A read that met the key twice has noted it twice.
             let database = self.keyspace.database_mut(db);

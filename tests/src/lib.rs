@@ -5,11 +5,12 @@
 //!
 //! Reading order: [`server`] starts and stops a server, [`client`] speaks RESP to it, [`value`] and
 //! [`notation`] are what it answers and how that is written down, [`script`] reads dialogues
-//! (`tests/scripts/**.resp`) and [`player`] plays them, [`oracle`] compares two servers by [`rules`] and
-//! [`dataset`], [`random`] invents commands of a [`grammar`] and [`pools`]. docs/testing.md says how to run and extend all of this.
+//! (`tests/scripts/**.resp`) and [`player`] plays them, [`oracle`] compares two servers by [`rules`],
+//! [`dataset`] and [`events`], [`random`] invents commands of a [`grammar`] and [`pools`]. docs/testing.md says how to run and extend all of this.
 
 pub mod client;
 pub mod dataset;
+pub mod events;
 pub mod fixture;
 pub mod grammar;
 pub mod http;

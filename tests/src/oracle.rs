@@ -167,7 +167,7 @@ pub fn compare_stream(
 }
 
 /// The commands of the oracle's version that both servers have.
-fn common_forms(version: Version, clients: &mut [Client; 2]) -> Vec<Form> {
+pub fn common_forms(version: Version, clients: &mut [Client; 2]) -> Vec<Form> {
     let mut forms = grammar::forms(version);
     forms.retain(|form| {
         clients.iter_mut().all(|client| {
@@ -189,7 +189,7 @@ fn send_in_pieces(client: &mut Client, mut bytes: &[u8], rng: &mut Rng) {
 }
 
 /// The commands before the last one that share an argument with it, or change all keys.
-fn story(history: &[Vec<Vec<u8>>]) -> String {
+pub fn story(history: &[Vec<Vec<u8>>]) -> String {
     let Some(last) = history.last() else { return String::new() };
     let concerns = |args: &&Vec<Vec<u8>>| {
         let everything: [&[u8]; 4] = [b"FLUSHALL", b"FLUSHDB", b"SELECT", b"SWAPDB"];

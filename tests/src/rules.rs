@@ -103,8 +103,8 @@ pub const CHANGES: &[Rule] = &[
     ),
     rule(
         &["object", "encoding"],
-        Compare::Became(&[("listpack", "skiplist")]),
-        "since 7.2 ZADD counts its members beforehand, also those that come twice",
+        Compare::Became(&[("listpack", "skiplist"), ("listpack", "hashtable")]),
+        "since 7.2 ZADD and HSET count beforehand what they are given, also what comes twice",
     ),
     rule(
         &["zrank"],

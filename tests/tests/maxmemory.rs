@@ -6,6 +6,7 @@ use blackbox::fixture::TempDir;
 use blackbox::process::resident_bytes;
 use blackbox::rng::Rng;
 use blackbox::server::{Options, Server};
+use blackbox::value::Value;
 use blackbox::wait;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,20 @@ fn without_eviction_writes_are_refused_and_reads_go_on() {
         assert_eq!(client.run("EXISTS a b c d list h").as_integer(), Some(0));
         assert_eq!(client.run("DBSIZE").as_integer(), key_count);
         assert_eq!(client.run("EXPIRE first 1000").as_integer(), Some(1), "needs no memory");
+        // What waits for EXEC takes memory too, whatever it does.
+        client.ok("MULTI");
+        assert!(client.run("GET first").is_error("OOM "));
+        assert!(client.run("EXEC").is_error("EXECABORT Transaction discarded because of previous"));
+        // And what was queued while there was room does not run when there is none.
+        client.ok("CONFIG SET maxmemory 0");
+        client.ok("MULTI");
+        assert_eq!(client.run("SET first other").text(), "QUEUED");
+        server.client().ok("CONFIG SET maxmemory 4mb");
+        let abort = "EXECABORT Transaction discarded because of: OOM command not allowed";
+        assert!(client.run("EXEC").is_error(abort), "on {shards} shards");
+        client.ok("MULTI");
+        client.ok("DISCARD");
+        assert_eq!(client.run("GET first").text(), "value");
         assert_eq!(info(&mut client, "evicted_keys"), 0);
         assert!(info(&mut client, "total_eviction_exceeded_time") >= 0);
         client.ok("FLUSHALL");
@@ -205,6 +220,9 @@ fn whoever_is_concerned_hears_of_an_eviction() {
     listener.run("SUBSCRIBE __keyevent@0__:evicted");
     let mut writer = server.client();
     fill(&mut writer, 0..2_000, 1_000, &[]);
+    let mut watcher = server.client();
+    let keys: Vec<String> = (0..2_000).map(|number| format!("key:{number}")).collect();
+    watcher.ok(&format!("WATCH {}", keys.join(" ")));
     writer.ok("CONFIG SET maxmemory 1mb");
     wait::until("memory is below the limit", || counted(&mut writer) <= MIB);
     let evicted = info(&mut writer, "evicted_keys");
@@ -217,6 +235,9 @@ fn whoever_is_concerned_hears_of_an_eviction() {
     }
     let left = writer.run("DBSIZE").as_integer();
     assert_eq!(left, Some(2_000 - evicted));
+    watcher.ok("MULTI");
+    assert_eq!(watcher.run("DBSIZE").text(), "QUEUED");
+    assert_eq!(watcher.run("EXEC"), Value::Array(None), "watched keys have gone");
     assert_eq!(server.terminate().code(), Some(0));
     // What was evicted does not come back.
     let server = durable.start();

@@ -3,6 +3,7 @@
 //!
 //! `ORACLE_SEED=n` repeats a run, `ORACLE_COMMANDS=n` makes it longer, `ORACLE_BIN` names the Redis.
 
+use blackbox::events;
 use blackbox::oracle::{self, Sending};
 use blackbox::rng;
 use blackbox::script::Script;
@@ -41,6 +42,16 @@ fn random_commands_give_the_same_bytes_on_one_shard() {
     compare(3, Sending::Pipelined, 1);
 }
 
+#[test]
+fn random_commands_give_the_same_events() {
+    let (seed, count) = seed_and_count();
+    let (theirs, ours) = (Options::oracle().start(), Options::rialto().start());
+    if let Err(difference) = events::compare_events((&theirs, &ours), (seed, count / EVENTS_SHARE))
+    {
+        panic!("{difference}\nORACLE_SEED={seed} repeats this");
+    }
+}
+
 /// So that collections change their encoding all the time.
 #[test]
 fn random_commands_give_the_same_bytes_where_only_tiny_collections_are_packed() {
@@ -60,6 +71,9 @@ fn random_commands_give_the_same_bytes_where_only_tiny_collections_are_packed() 
     );
 }
 
+/// Events are asked for command by command, so only one in so many is.
+const EVENTS_SHARE: usize = 4;
+
 /// Where encodings change: parameter, value, and the version that brought it.
 const TINY_LIMITS: &[(&str, &str, (u32, u32))] = &[
     ("hash-max-listpack-entries", "3", (7, 0)),
@@ -77,13 +91,19 @@ fn compare(protocol: u8, sending: Sending, shards: usize) {
 }
 
 fn compare_servers(protocol: u8, sending: Sending, theirs: Options, ours: Options) {
-    let seed = rng::seed_from_env("ORACLE_SEED");
-    let count = std::env::var("ORACLE_COMMANDS")
-        .map_or(COMMANDS, |text| text.parse().expect("ORACLE_COMMANDS is a number"));
-    eprintln!("ORACLE_SEED={seed}");
+    let (seed, count) = seed_and_count();
     let (theirs, ours) = (theirs.start(), ours.start());
     let compared = oracle::compare_stream((&theirs, &ours), (seed, count), (protocol, sending));
     if let Err(difference) = compared {
         panic!("{difference}\nORACLE_SEED={seed} repeats this");
     }
+}
+
+/// Which commands, and how many.
+fn seed_and_count() -> (u64, usize) {
+    let seed = rng::seed_from_env("ORACLE_SEED");
+    let count = std::env::var("ORACLE_COMMANDS")
+        .map_or(COMMANDS, |text| text.parse().expect("ORACLE_COMMANDS is a number"));
+    eprintln!("ORACLE_SEED={seed}");
+    (seed, count)
 }

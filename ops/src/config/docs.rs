@@ -51,7 +51,7 @@ fn line(row: &Parameter) -> String {
     let change = match row.change {
         Change::Runtime => "yes",
         Change::Protected => "protected",
-        Change::Never => "no",
+        Change::Never | Change::Unchanged => "no",
     };
     let what = match row.effect {
         Effect::Live | Effect::Startup => row.docs.to_owned(),

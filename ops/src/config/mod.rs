@@ -239,6 +239,9 @@ impl Config {
             values[found.index] = row
                 .parse(&words, &values[found.index])
                 .map_err(|problem| failed(found.name.as_bytes(), &problem))?;
+            if row.change == Change::Unchanged && values[found.index] != self.values[found.index] {
+                return Err(failed(found.name.as_bytes(), IMMUTABLE));
+            }
             given[found.index] = true;
         }
 
@@ -276,12 +279,12 @@ impl Config {
             Access::No => false,
         };
         match row.change {
-            Change::Never => Err(failed(name, "can't set immutable config")),
+            Change::Never => Err(failed(name, IMMUTABLE)),
             Change::Protected if !may_change_protected => {
                 Err(failed(name, "can't set protected config"))
             }
             _ if row.is_denied_while_loading && context.is_loading => Err(SetError::Loading),
-            Change::Runtime | Change::Protected => Ok(found),
+            Change::Runtime | Change::Protected | Change::Unchanged => Ok(found),
         }
     }
 
@@ -289,6 +292,9 @@ impl Config {
         PARAMETERS[index].kind.print(&self.values[index])
     }
 }
+
+/// Why CONFIG SET refuses what is read at start only.
+const IMMUTABLE: &str = "can't set immutable config";
 
 /// What an empty value means to a parameter of several words: an empty list where there can be one.
 fn no_words(row: &Parameter) -> Vec<Vec<u8>> {

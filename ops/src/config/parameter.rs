@@ -43,6 +43,9 @@ pub enum Change {
     Protected,
     /// Nobody: it is read at start only.
     Never,
+    /// Nobody, but setting it to what it is passes: so that a tool which writes back all that CONFIG GET shows, but for
+    /// what it knows to be fixed in Redis, need not know our own.
+    Unchanged,
 }
 
 /// What a parameter does in Rialto.
@@ -138,6 +141,11 @@ impl Parameter {
             other => other,
         };
         Parameter { change: Change::Never, effect, ..self }
+    }
+
+    /// As `fixed`, but CONFIG SET accepts the value that it has.
+    pub(super) const fn unchanged(self) -> Parameter {
+        Parameter { change: Change::Unchanged, ..self.fixed() }
     }
 
     pub(super) const fn protected(self) -> Parameter {

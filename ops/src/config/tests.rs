@@ -112,7 +112,8 @@ fn config_set_answers_as_redis_does() {
 
 #[test]
 fn the_extremes_of_every_row_fit_its_field() {
-    for row in parameters().iter().filter(|row| row.change != Change::Never) {
+    let is_fixed = |row: &&&Parameter| matches!(row.change, Change::Never | Change::Unchanged);
+    for row in parameters().iter().filter(|row| !is_fixed(row)) {
         let extremes = match row.kind {
             Kind::Integer { min, max } | Kind::Memory { min, max } => [min, max],
             _ => continue,
@@ -123,7 +124,7 @@ fn the_extremes_of_every_row_fit_its_field() {
             }
         }
     }
-    for row in parameters().iter().filter(|row| row.change == Change::Never) {
+    for row in parameters().iter().filter(is_fixed) {
         let (Kind::Integer { max, .. } | Kind::Octal { max }) = row.kind else { continue };
         (row.store)(&mut Settings::blank(), &Value::Number(max));
     }
@@ -143,6 +144,16 @@ fn hidden_parameters_need_their_exact_name() {
     let config = Config::defaults();
     assert!(get(&config, &["key-load-dela?"]).is_empty());
     assert_eq!(get(&config, &["key-load-delay"]), [("key-load-delay".into(), "0".into())]);
+}
+
+#[test]
+fn our_own_fixed_parameters_may_be_set_to_what_they_are() {
+    let config = Config::defaults();
+    for (name, value, other) in [("shards", "0", "2"), ("metrics-bind", "127.0.0.1", "0.0.0.0")] {
+        set(&config, &[(name, value)]).expect("no change");
+        assert!(set(&config, &[(name, other)]).is_err());
+    }
+    assert!(set(&config, &[("databases", "16")]).is_err(), "as in Redis");
 }
 
 #[test]

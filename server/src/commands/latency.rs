@@ -2,6 +2,7 @@
 
 use super::{ServerCommand, ServerRun};
 use crate::connection::Connection;
+use crate::registry::Registered;
 use ops::latency::{LatestSpike, Sample};
 use protocol::command::{Argument, CommandSpec, Docs, Flags, Group};
 use shard::CommandError;
@@ -104,11 +105,11 @@ fn latency(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comman
                 let before = "ERR No samples available for event '";
                 return Err(CommandError::showing(before, event, "'"));
             }
-            let text = graph(&samples);
+            let all_time_max_ms = monitor.max_ms(event);
+            let text = graph(event, &samples, all_time_max_ms);
             connection.reply(|writer| writer.verbatim(b"txt", text.as_bytes()));
         }
-        // No command's histogram is kept yet, as if latency-tracking were off.
-        b"histogram" => connection.reply(|writer| writer.map(0)),
+        b"histogram" => histogram(connection, args),
         b"history" => {
             let samples = monitor.history(args.bytes()?);
             connection.reply(|writer| {
@@ -145,6 +146,38 @@ fn latency(connection: &mut Connection, mut args: Args<'_>) -> Result<(), Comman
     Ok(())
 }
 
+/// Writes how run times are distributed: of the commands named, or of all that have run.
+fn histogram(connection: &mut Connection, args: Args<'_>) {
+    let shared = connection.core.shared.clone();
+    let registry = &shared.registry;
+    let commands: Vec<&Registered> = match args.is_empty() {
+        true => registry.rows().iter().collect(),
+        false => {
+            // A command with subcommands stands for all of them; a name that nobody has for nothing.
+            let named = args.rest().filter_map(|name| registry.find_full(name));
+            named.flat_map(|one| [one].into_iter().chain(registry.subcommands(one))).collect()
+        }
+    };
+    let times = commands.into_iter().map(|command| (command, shared.run_times(command.id)));
+    let times: Vec<_> = times.filter(|(_, times)| times.count() > 0).collect();
+    connection.reply(|writer| {
+        writer.map(times.len());
+        for (command, times) in &times {
+            writer.bulk(command.full_name().as_bytes());
+            writer.map(2);
+            writer.bulk(b"calls");
+            writer.integer(times.count() as i64);
+            writer.bulk(b"histogram_usec");
+            let steps = times.steps();
+            writer.map(steps.len());
+            for (us, count) in steps {
+                writer.integer(us as i64);
+                writer.integer(count as i64);
+            }
+        }
+    });
+}
+
 /// What LATENCY DOCTOR says.
 fn diagnosis(threshold_ms: u64, spikes: &[LatestSpike]) -> String {
     let mut text = String::new();
@@ -169,11 +202,17 @@ fn diagnosis(threshold_ms: u64, spikes: &[LatestSpike]) -> String {
     text
 }
 
-/// One line per sample: time, milliseconds and a bar in proportion to the worst.
-fn graph(samples: &[Sample]) -> String {
+/// The range, then one line per sample: time, milliseconds and a bar in proportion to the worst.
+fn graph(event: &[u8], samples: &[Sample], all_time_max_ms: u64) -> String {
     const BAR_LEN_MAX: u64 = 40;
-    let max_ms = samples.iter().map(|sample| sample.latency_ms).max().unwrap_or_default().max(1);
-    let mut text = String::new();
+    let all_ms = || samples.iter().map(|sample| sample.latency_ms);
+    let (low_ms, high_ms) =
+        (all_ms().min().unwrap_or_default(), all_ms().max().unwrap_or_default());
+    let event = String::from_utf8_lossy(event);
+    let mut text = format!(
+        "{event} - high {high_ms} ms, low {low_ms} ms (all time high {all_time_max_ms} ms)\n"
+    );
+    let max_ms = high_ms.max(1);
     for Sample { unix_time_s, latency_ms } in samples {
         let bar = "#".repeat((latency_ms * BAR_LEN_MAX / max_ms) as usize);
         writeln!(text, "{unix_time_s} {latency_ms:>8} ms {bar}").expect("a String takes all");
@@ -252,9 +291,12 @@ mod tests {
     fn a_graph_has_a_bar_per_sample() {
         let samples = [(100, 5), (101, 10)];
         let samples = samples.map(|(unix_time_s, latency_ms)| Sample { unix_time_s, latency_ms });
-        let expected =
-            format!("100        5 ms {}\n101       10 ms {}\n", "#".repeat(20), "#".repeat(40));
-        assert_eq!(graph(&samples), expected);
+        let expected = format!(
+            "command - high 10 ms, low 5 ms (all time high 12 ms)\n100        5 ms {}\n101       10 ms {}\n",
+            "#".repeat(20),
+            "#".repeat(40)
+        );
+        assert_eq!(graph(b"command", &samples, 12), expected);
     }
 
     #[test]

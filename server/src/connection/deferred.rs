@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Connection {
@@ -48,6 +49,7 @@ impl Connection {
         core.restart_stopwatch();
         let begun_at = Moment::now();
         let outcome = self.run_deferred_command(&core, command, &argv).await;
+        self.peer.client.last_command.store(command.id.0, Ordering::Relaxed);
         if !command.is(Flags::BLOCKING) {
             // A command that waits has begun anew when it had waited enough; others count from their beginning.
             core.set_stopwatch(begun_at);
@@ -63,7 +65,8 @@ impl Connection {
         self.release_held();
         if outcome != Outcome::Blocked && !self.is_counted_elsewhere(command, argv.as_argv()) {
             let us = core.account(command, outcome);
-            if us >= core.slow_after_us() {
+            // What EXEC runs is logged by itself.
+            if us >= core.slow_after_us() && !command.is(Flags::SKIP_SLOWLOG) {
                 self.log_slow(argv.as_argv(), us);
             }
         }
@@ -195,6 +198,7 @@ impl Connection {
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
         self.peer.client.set_flag(ClientFlags::BLOCKED, true);
+        self.note_query();
         self.flush();
         self.peer.is_busy.set(false);
 

@@ -22,13 +22,14 @@ pub use multi::{Multi, Watched, WatchedKey, is_never_queued};
 pub use session::{ReplyMode, Session};
 pub use tracking::{TrackingMode, TrackingState};
 
-use crate::commands::NowFn;
+use crate::commands::{NowFn, ServerRun};
 use crate::core::{Caller, Core};
 use crate::dispatch::{self, Step};
 use crate::peer::{Close, Peer};
 use crate::redact::redacted;
 use crate::registry::{CommandId, Kind, Registered};
 use crate::runtime::socket::{Chunk, Socket};
+use protocol::command::Group;
 use protocol::limits::Limits;
 use protocol::reply::Writer;
 use protocol::request::{Argv, ArgvBuf, Parser};
@@ -99,6 +100,7 @@ impl Connection {
             }
             self.flush();
             self.peer.is_busy.set(false);
+            self.note_query();
             self.check_query_limit();
             if self.peer.close.get().is_some() {
                 break;
@@ -122,7 +124,7 @@ impl Connection {
     fn receive(&mut self, chunk: Chunk) -> Processed {
         self.core.counters().reads.add(1);
         self.core.counters().net_input_bytes.add(chunk.len() as u64);
-        self.note_active();
+        self.note_active(chunk.len());
         if !self.query.is_empty() {
             self.query.extend_from_slice(&chunk);
             drop(chunk);
@@ -329,6 +331,11 @@ impl Connection {
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
                 None
             }
+            // A subscription is asked for at other cores: it is shown when it has come about, or ended.
+            Step::Defer(command) if is_subscription(command) => {
+                core.counters().commands_processed.add(1);
+                Some(Deferred::new(command, argv))
+            }
             Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
                 self.note_command(command);
                 Some(Deferred::new(command, argv))
@@ -498,12 +505,19 @@ impl Connection {
         self.core.counters().commands_processed.add(1);
     }
 
-    fn note_active(&self) {
+    /// Notes that `chunk_len` bytes of requests have come. They count as waiting until what they bring has run.
+    fn note_active(&self, chunk_len: usize) {
         let client = &self.peer.client;
         client.active_at_ms.store(self.core.now().unix_ms(), Ordering::Relaxed);
+        client.query_len.store((self.query.len() + chunk_len) as u32, Ordering::Relaxed);
+        client.output_len.store(self.core.reactor.unsent_len(self.peer.key), Ordering::Relaxed);
+    }
+
+    /// Shows in the client registry what waits in the query buffer.
+    fn note_query(&self) {
+        let client = &self.peer.client;
         client.query_len.store(self.query.len() as u32, Ordering::Relaxed);
         client.query_capacity.store(self.query.capacity() as u32, Ordering::Relaxed);
-        client.output_len.store(self.core.reactor.unsent_len(self.peer.key), Ordering::Relaxed);
     }
 
     fn check_query_limit(&self) {
@@ -524,6 +538,13 @@ impl Connection {
         let max_len = self.core.settings().slowlog_max_len;
         self.core.shared.log_slow(self.core.now(), &args, us, &self.peer.client, max_len);
     }
+}
+
+/// Whether a command asks for subscriptions, or ends some.
+fn is_subscription(command: &Registered) -> bool {
+    let is_later = |run: &ServerRun| matches!(run, ServerRun::Later(_));
+    command.spec.group == Group::PubSub
+        && matches!(command.kind, Kind::Server(command) if is_later(&command.run))
 }
 
 /// Whether a command of this core's shard must wait for a lock: then it is sent there, and waits its turn.

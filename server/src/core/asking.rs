@@ -7,6 +7,7 @@ use crate::batch::Batch;
 use crate::message::{Answer, Message, Notice, Question, TransactionId};
 use crate::peer::Unblocked;
 use crate::runtime::executor;
+use crate::runtime::reactor::SocketKey;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -43,16 +44,19 @@ impl Core {
             Message::Ask { ticket, question } => self.answer_in_turn(from, ticket, *question),
             Message::Answer { ticket, answer } => self.asks.borrow_mut().answered(ticket, answer),
             Message::Deliver(delivery) => self.deliver(&delivery),
-            Message::Served { token, reply } => {
-                if let Some(peer) = self.peer(token) {
-                    self.reactor.note_activity();
-                    peer.unblock(Unblocked::Served(reply));
-                }
-            }
+            Message::Served { token, reply } => self.unblock_served(token, reply),
             Message::Many(messages) => {
                 messages.into_iter().for_each(|message| self.handle(from, message));
             }
             Message::Tell(notice) => self.heed(*notice),
+        }
+    }
+
+    /// Hands a client of this core the reply that it waits for.
+    pub(super) fn unblock_served(&self, token: SocketKey, reply: Vec<u8>) {
+        if let Some(peer) = self.peer(token) {
+            self.reactor.note_activity();
+            peer.unblock(Unblocked::Served(reply));
         }
     }
 

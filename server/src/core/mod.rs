@@ -107,6 +107,8 @@ pub struct Core {
     next_tending_us: Cell<i64>,
     /// From how many microseconds on a command is a latency spike; `u64::MAX` if none is.
     spike_after_us: Cell<u64>,
+    /// Whether run times of commands are counted (`latency-tracking`).
+    is_timing: Cell<bool>,
     /// `maxmemory` in bytes; 0: no limit.
     memory_limit: Cell<u64>,
     /// Bytes of its shard's tables beside keys and values, as of the last upkeep.
@@ -133,6 +135,7 @@ impl Core {
         let bell = reactor.signal_sender().expect("a few descriptors are left at the start");
         shared.inboxes[id].set_bell(bell);
         let spike_after_us = Cell::new(spike_after_us(&settings));
+        let is_timing = Cell::new(settings.latency_tracking);
         let memory_limit = Cell::new(settings.maxmemory_bytes);
         Rc::new(Core {
             id,
@@ -163,6 +166,7 @@ impl Core {
             next_upkeep_us: Cell::new(0),
             next_tending_us: Cell::new(0),
             spike_after_us,
+            is_timing,
             memory_limit,
             table_bytes: Cell::new(0),
             is_expiring: Cell::new(true),
@@ -259,6 +263,8 @@ impl Core {
     fn read_clocks(&self) {
         self.now.set(Now { unix_us: clock::unix_us() });
         self.last_moment.set(Moment::now());
+        // CLIENT PAUSE holds back every change, also that of expiry.
+        self.shard_mut().hold_expiry(self.is_paused(Flags::WRITE));
         self.counters().ticks.add(1);
     }
 
@@ -285,14 +291,23 @@ impl Core {
 
     /// What writes did in this tick: keyspace events, served clients.
     fn dispatch_effects(self: &Rc<Self>) {
+        self.hand_out_served();
+        self.publish_events();
+        self.settle_tracking();
+    }
+
+    /// Hands replies to clients that waited for a key of this core's shard, before they are told of anything else.
+    pub(crate) fn hand_out_served(&self) {
         let served = std::mem::take(&mut self.shard_mut().effects_mut().served);
         for served in served {
             let token = SocketKey::from_token(served.id.token);
-            let message = Message::Served { token, reply: served.reply };
-            self.post(usize::from(served.id.core), message);
+            let core = usize::from(served.id.core);
+            if core == self.id {
+                self.unblock_served(token, served.reply);
+            } else {
+                self.post_away(core, Message::Served { token, reply: served.reply });
+            }
         }
-        self.publish_events();
-        self.settle_tracking();
     }
 
     /// Expires keys and frees memory, a little in every tick.
@@ -318,6 +333,9 @@ impl Core {
         let is_expiring = may_expire && shard.expire_cycle(now, EXPIRE_BUDGET);
         let expire_ns = Moment::now().ns_since(begun_at);
         self.counters.expire_cycle_us.add(expire_ns / 1000);
+        if expire_ns / 1000 >= self.spike_after_us.get() {
+            self.note_event("expire-cycle", expire_ns / 1_000_000);
+        }
         self.counters.expire_cycles_capped.add(u64::from(is_expiring));
         let has_more = shard.free_cycle(FREE_BUDGET) || is_expiring;
         let period = match has_more {

@@ -6,6 +6,7 @@ use super::Core;
 use crate::batch::Batch;
 use crate::commands::{ServerCommand, ServerRun};
 use crate::connection::Session;
+use crate::histogram::Histogram;
 use crate::message::{Message, Notice};
 use crate::options::shard_options;
 use crate::registry::{Kind, Registered};
@@ -80,6 +81,7 @@ impl Core {
         shard.set_options(shard::Options { is_journaling, payload_checksum, ..options });
         drop(shard);
         self.spike_after_us.set(spike_after_us(&settings));
+        self.is_timing.set(settings.latency_tracking);
         self.memory_limit.set(settings.maxmemory_bytes);
         *self.settings.borrow_mut() = Arc::new(settings);
         self.start_listening();
@@ -176,6 +178,7 @@ impl Core {
             return None;
         }
         self.has_borrowed.set(true);
+        lent.hold_expiry(self.is_paused(Flags::WRITE));
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
@@ -212,6 +215,9 @@ impl Core {
         let counters = self.shared.command_statistics[self.id].command(command.id);
         counters.calls.add(1);
         counters.ns.add(ns);
+        if self.is_timing.get() {
+            counters.times.get_or_init(Histogram::default).add(ns);
+        }
         if outcome == Outcome::Failed {
             counters.failed.add(1);
         }
@@ -226,6 +232,12 @@ impl Core {
     #[cold]
     pub(super) fn note_spike(&self, command: &Registered, latency_ms: u64) {
         let event = if command.is(Flags::FAST) { "fast-command" } else { "command" };
+        self.note_event(event, latency_ms);
+    }
+
+    /// Enters something slow in the latency monitor.
+    #[cold]
+    pub(super) fn note_event(&self, event: &'static str, latency_ms: u64) {
         let unix_time_s = (self.now().unix_us / 1_000_000).unsigned_abs();
         self.shared.latency.push(event, Sample { unix_time_s, latency_ms });
     }

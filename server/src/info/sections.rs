@@ -61,7 +61,7 @@ pub(super) fn render(core: &Core, chosen: &[Section], reports: &[CoreReport]) ->
             Section::Modules => lines.head("Modules"),
             Section::Commandstats => source.command_statistics(&mut lines),
             Section::Errorstats => source.error_statistics(&mut lines),
-            Section::Latencystats => lines.head("Latencystats"),
+            Section::Latencystats => source.latency_statistics(&mut lines),
             Section::Cluster => {
                 lines.head("Cluster");
                 lines.add("cluster_enabled", 0);
@@ -128,8 +128,11 @@ impl Source<'_> {
         for client in shared.clients.all() {
             input_max = input_max.max(client.query_len.load(Ordering::Relaxed) as usize);
             output_max = output_max.max(client.output_len.load(Ordering::Relaxed));
-            blocked_count += u32::from(client.has_flag(ClientFlags::BLOCKED));
-            tracking_count += u32::from(client.has_flag(ClientFlags::TRACKING));
+            let waits = ClientFlags::BLOCKED | ClientFlags::PAUSED;
+            blocked_count += u32::from(client.has_flag(waits));
+            let is_closing = client.has_flag(ClientFlags::CLOSE_AFTER_REPLY);
+            let is_tracking = client.has_flag(ClientFlags::TRACKING) && !is_closing;
+            tracking_count += u32::from(is_tracking);
         }
         lines.head("Clients");
         lines.add("connected_clients", shared.clients.len());
@@ -240,6 +243,10 @@ impl Source<'_> {
         lines.add("active_defrag_key_misses", 0);
         lines.add("total_active_defrag_time", 0);
         lines.add("current_active_defrag_time", 0);
+        lines.add("tracking_total_keys", sum(|report| report.tracking.keys));
+        lines.add("tracking_total_items", sum(|report| report.tracking.items));
+        let prefixes = self.reports.first().map_or(0, |report| report.tracking.prefixes);
+        lines.add("tracking_total_prefixes", prefixes);
         lines.add("unexpected_error_replies", 0);
         lines.add("total_error_replies", totals.error_replies);
         lines.add("dump_payload_sanitizations", 0);
@@ -304,6 +311,28 @@ impl Source<'_> {
                      rejected_calls={rejected},failed_calls={failed}"
                 ),
             );
+        }
+    }
+
+    fn latency_statistics(&self, lines: &mut Lines) {
+        let shared = &self.core.shared;
+        let settings = self.core.settings();
+        lines.head("Latencystats");
+        if !settings.latency_tracking {
+            return;
+        }
+        for row in shared.registry.rows() {
+            let times = shared.run_times(row.id);
+            if times.count() == 0 {
+                continue;
+            }
+            let percentiles = settings.latency_tracking_info_percentiles.iter().map(|percentile| {
+                let us = times.percentile_ns(*percentile) as f64 / 1000.0;
+                format!("p{percentile}={us:.3}")
+            });
+            let percentiles: Vec<String> = percentiles.collect();
+            let field = format!("latency_percentiles_usec_{}", row.full_name());
+            lines.add(&field, percentiles.join(","));
         }
     }
 

@@ -26,7 +26,7 @@ use protocol::reply::{Resp, Writer};
 use shard::effects::Touched;
 use shard::{Call, Shard};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The channel on which clients that speak RESP2 get the invalidations of others.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -40,6 +40,42 @@ pub struct Tracking {
     prefixes: Prefixes,
     /// Messages for the end of the tick, each with the core it is for.
     outgoing: Vec<(usize, Invalidation)>,
+    /// How many keys of the table are counted in `Shared::tracked_keys`.
+    counted_len: usize,
+}
+
+/// Figures of one core for INFO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackingFigures {
+    /// Keys of its shard that somebody may hold.
+    pub keys: usize,
+    /// Clients that may hold them, summed up over the keys.
+    pub items: usize,
+    /// Prefixes that somebody wants to hear of; every core knows all.
+    pub prefixes: usize,
+}
+
+impl Tracking {
+    /// The figures for INFO.
+    #[must_use]
+    pub fn figures(&self) -> TrackingFigures {
+        TrackingFigures {
+            keys: self.table.len(),
+            items: self.table.item_count(),
+            prefixes: self.prefixes.len(),
+        }
+    }
+
+    /// Brings the sum over all cores up to date.
+    fn count_keys(&mut self, sum: &AtomicUsize) {
+        let len = self.table.len();
+        match len.checked_sub(self.counted_len) {
+            Some(more) if more > 0 => drop(sum.fetch_add(more, Ordering::Relaxed)),
+            Some(_) => {}
+            None => drop(sum.fetch_sub(self.counted_len - len, Ordering::Relaxed)),
+        }
+        self.counted_len = len;
+    }
 }
 
 /// A message to one client.
@@ -126,7 +162,9 @@ impl Core {
         self.broadcast_changed();
         self.send_invalidations();
         if self.shared.tracking_count.load(Ordering::Acquire) == 0 {
-            self.tracking.borrow_mut().table.clear();
+            let tracking = &mut *self.tracking.borrow_mut();
+            tracking.table.clear();
+            tracking.count_keys(&self.shared.tracked_keys);
         }
     }
 
@@ -172,15 +210,22 @@ impl Core {
         }
     }
 
-    /// Forgets keys as if they had changed, while there are more than this core's part of what is allowed.
+    /// Forgets keys as if they had changed, while all cores together know of more than is allowed: exactly as many, as
+    /// each core takes one off the sum before it forgets one of its own.
     fn forget_keys_beyond_limit(&self) {
         let max = self.settings_ref().tracking_table_max_keys as usize;
+        let sum = &self.shared.tracked_keys;
+        let mut tracking = self.tracking.borrow_mut();
+        tracking.count_keys(sum);
         if max == 0 {
             return;
         }
-        let max = max.div_ceil(self.shared.shard_count());
-        let mut tracking = self.tracking.borrow_mut();
-        for _ in 0..FORGET_MAX.min(tracking.table.len().saturating_sub(max)) {
+        let one_less = |sum: usize| (sum > max).then(|| sum - 1);
+        for _ in 0..FORGET_MAX.min(tracking.table.len()) {
+            if sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+                return;
+            }
+            tracking.counted_len -= 1;
             let Some((key, readers)) = tracking.table.take_any() else { return };
             self.invalidate(&mut tracking, &key, &readers, 0);
         }
@@ -224,7 +269,10 @@ impl Core {
             let message = Invalidation { to: client.id, is_redirected: false, content };
             return Some((client.core.into(), message));
         }
-        if let Some(receiver) = self.shared.clients.get(redirect) {
+        let receiver = self.shared.clients.get(redirect);
+        // One that is being closed may never read it.
+        let receiver = receiver.filter(|one| !one.has_flag(ClientFlags::CLOSE_AFTER_REPLY));
+        if let Some(receiver) = receiver {
             let message = Invalidation { to: redirect, is_redirected: true, content };
             return Some((receiver.core.into(), message));
         }
@@ -239,6 +287,8 @@ impl Core {
         if outgoing.is_empty() {
             return;
         }
+        // A client that waited gets its reply before it hears of what that has changed.
+        self.hand_out_served();
         let mut by_core: Vec<Vec<Invalidation>> = Vec::new();
         by_core.resize_with(self.shared.shard_count(), Vec::new);
         for (core, message) in outgoing {

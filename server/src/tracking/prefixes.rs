@@ -31,6 +31,18 @@ impl Prefixes {
         }
     }
 
+    /// How many prefixes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Notes that a client has changed `key`. Cost: O(prefixes).
     pub fn note(&mut self, key: &[u8], client_id: u64) {
         for (prefix, known) in &mut self.0 {

@@ -7,6 +7,8 @@ use std::ops::Bound;
 #[derive(Debug, Default)]
 pub struct Table {
     keys: BTreeMap<Box<[u8]>, Vec<u64>>,
+    /// Readers, summed up over the keys.
+    item_count: usize,
     /// The key that was last forgotten for want of room; the next one behind it goes next.
     cursor: Box<[u8]>,
 }
@@ -18,17 +20,21 @@ impl Table {
             Some(readers) => {
                 if let Err(index) = readers.binary_search(&client_id) {
                     readers.insert(index, client_id);
+                    self.item_count += 1;
                 }
             }
             None => {
                 self.keys.insert(key.into(), vec![client_id]);
+                self.item_count += 1;
             }
         }
     }
 
     /// Forgets `key` and returns who has read it.
     pub fn take(&mut self, key: &[u8]) -> Vec<u64> {
-        self.keys.remove(key).unwrap_or_default()
+        let readers = self.keys.remove(key).unwrap_or_default();
+        self.item_count -= readers.len();
+        readers
     }
 
     /// Forgets some key, another each time.
@@ -44,6 +50,13 @@ impl Table {
     /// Forgets all keys.
     pub fn clear(&mut self) {
         self.keys.clear();
+        self.item_count = 0;
+    }
+
+    /// How many readers there are, summed up over the keys.
+    #[must_use]
+    pub fn item_count(&self) -> usize {
+        self.item_count
     }
 
     /// How many keys are remembered.

@@ -14,6 +14,7 @@ use crate::core;
 use crate::message::{Answer, Question};
 use crate::registry::{Kind, Registered};
 use crate::router;
+use crate::runtime::clock::Moment;
 use protocol::reply::Writer;
 use protocol::request::ArgvBuf;
 use shard::commands::Run;
@@ -232,7 +233,10 @@ impl Connection {
             }
             Kind::Server(_) => {
                 let argv = ArgvBuf::from_argv(argv);
-                self.run_deferred_command(&core, command, &argv).await
+                let begun_at = Moment::now();
+                let outcome = self.run_deferred_command(&core, command, &argv).await;
+                core.set_stopwatch(begun_at);
+                outcome
             }
             Kind::Shard(_) => {
                 let (db, caller) = (self.session.db, self.caller());

@@ -7,7 +7,7 @@
 //! Expiry on access is in `context`: every lookup treats an entry whose time has come as missing.
 
 use crate::call::Now;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Database, Keyspace};
 
 /// Where the cycle goes on.
 #[derive(Debug, Default)]
@@ -32,11 +32,14 @@ impl ExpiryCycle {
 
     /// Removes what is due, hands on each key, and stops at the end of the round or after about `budget` steps (a segment
     /// passed or an entry looked at). Says whether the round is unfinished.
+    ///
+    /// With `is_held`, keys that it names stay: a later round finds them again.
     pub(crate) fn run(
         &mut self,
         keyspace: &mut Keyspace,
         now: Now,
         budget: usize,
+        is_held: Option<&dyn Fn(&[u8]) -> bool>,
         mut taken: impl FnMut(u16, &[u8]),
     ) -> bool {
         let now_ms = now.unix_ms();
@@ -47,20 +50,26 @@ impl ExpiryCycle {
             self.due_count = 0;
         }
         while usize::from(self.db) < keyspace.database_count() {
-            let table = keyspace.database_mut(self.db).table_mut();
-            while table.expiring_count() > 0 && self.segment < table.segment_count() {
+            let database = keyspace.database_mut(self.db);
+            while database.expiring_count() > 0 && self.segment < database.table().segment_count() {
                 if step_count >= budget {
                     return true;
                 }
                 step_count += 1;
-                if table.soonest_ms(self.segment) < now_ms {
-                    step_count += table.segment_len(self.segment);
+                if database.table().soonest_ms(self.segment) < now_ms {
+                    step_count += database.table().segment_len(self.segment);
                     let db = self.db;
                     let due_count = &mut self.due_count;
-                    table.take_due(self.segment, now_ms, |key| {
+                    let taken = |key: &[u8]| {
                         *due_count += 1;
                         taken(db, key);
-                    });
+                    };
+                    match is_held {
+                        Some(is_held) => {
+                            take_due_unless(database, self.segment, now, is_held, taken);
+                        }
+                        None => database.table_mut().take_due(self.segment, now_ms, taken),
+                    }
                 }
                 self.segment += 1;
             }
@@ -71,6 +80,23 @@ impl ExpiryCycle {
         let part = self.due_count.min(self.round_count) as f64 / self.round_count.max(1) as f64;
         self.stale_part += ROUND_WEIGHT * (part - self.stale_part);
         false
+    }
+}
+
+/// Removes the entries of one segment that are due, one by one, but for those that are held.
+fn take_due_unless(
+    database: &mut Database,
+    segment: usize,
+    now: Now,
+    is_held: &dyn Fn(&[u8]) -> bool,
+    mut taken: impl FnMut(&[u8]),
+) {
+    let entries = database.table().segment_entries(segment);
+    let due = entries.filter(|(key, entry)| entry.is_expired(now) && !is_held(key));
+    let due: Vec<Box<[u8]>> = due.map(|(key, _)| key.into()).collect();
+    for key in due {
+        database.remove(&key);
+        taken(&key);
     }
 }
 
@@ -100,7 +126,7 @@ mod tests {
         let mut keyspace = keyspace(10_000);
         let mut cycle = ExpiryCycle::default();
         let mut taken_count = 0;
-        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |db, key| {
+        let is_unfinished = cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, None, |db, key| {
             assert_eq!(db, 1);
             let number: i64 = str::from_utf8(&key[1..]).unwrap().parse().unwrap();
             assert!(number <= 4_999, "it expires at that millisecond");
@@ -108,7 +134,7 @@ mod tests {
         });
         // Segments that merge meanwhile may carry a few entries to where the round has been.
         assert!(!is_unfinished);
-        cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, |_, _| taken_count += 1);
+        cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, None, |_, _| taken_count += 1);
         assert_eq!((taken_count, keyspace.database(1).len()), (5_000, 5_000));
         keyspace.database(1).table().check_invariants();
     }
@@ -120,7 +146,7 @@ mod tests {
         let (mut taken_count, mut piece_count) = (0, 0);
         loop {
             let before = taken_count;
-            let is_unfinished = cycle.run(&mut keyspace, at_ms(99_999), 500, |_, _| {
+            let is_unfinished = cycle.run(&mut keyspace, at_ms(99_999), 500, None, |_, _| {
                 taken_count += 1;
             });
             assert!(taken_count - before < 1_000, "a piece is about as large as its budget");
@@ -134,12 +160,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_stays_and_is_found_again() {
+        let mut keyspace = keyspace(5_000);
+        let mut cycle = ExpiryCycle::default();
+        let is_held = |key: &[u8]| key == b"k1" || key == b"k77";
+        let (mut taken_count, mut before) = (0, usize::MAX);
+        // A round leaves what merging segments carry to where it has been.
+        while taken_count != before {
+            before = taken_count;
+            cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, Some(&is_held), |_, key| {
+                assert!(!is_held(key));
+                taken_count += 1;
+            });
+        }
+        assert_eq!((taken_count, keyspace.database(1).len()), (4_998, 2));
+        keyspace.database(1).table().check_invariants();
+        let mut taken = Vec::new();
+        cycle.run(&mut keyspace, at_ms(5_000), usize::MAX, None, |_, key| taken.push(key.to_vec()));
+        taken.sort();
+        assert_eq!(taken, [&b"k1"[..], b"k77"]);
+    }
+
+    #[test]
     fn segments_with_nothing_due_are_passed_without_a_look() {
         let mut keyspace = keyspace(10_000);
         let mut cycle = ExpiryCycle::default();
         let segment_count = keyspace.database(1).table().segment_count();
         // One step per segment is enough for a whole round, since nothing is due.
-        assert!(!cycle.run(&mut keyspace, at_ms(-1), segment_count, |_, _| panic!("not due")));
-        assert!(cycle.run(&mut keyspace, at_ms(-1), segment_count - 1, |_, _| panic!("not due")));
+        assert!(
+            !cycle.run(&mut keyspace, at_ms(-1), segment_count, None, |_, _| panic!("not due"))
+        );
+        assert!(
+            cycle.run(&mut keyspace, at_ms(-1), segment_count - 1, None, |_, _| panic!("not due"))
+        );
     }
 }

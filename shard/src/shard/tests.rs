@@ -133,3 +133,19 @@ fn entries_move_to_another_shard_at_load() {
     other.db = 3;
     assert_eq!(other.run("HGET b f"), "$1\r\nv\r\n");
 }
+
+#[test]
+fn while_nothing_may_change_expired_keys_are_hidden_and_stay() {
+    let mut rig = Rig::new();
+    rig.run("SET a 1 PX 10");
+    rig.advance_ms(11);
+    rig.take_journal();
+    rig.shard.hold_expiry(true);
+    assert_eq!(rig.run("GET a"), "$-1\r\n");
+    assert_eq!(rig.run("EXISTS a"), ":0\r\n");
+    assert!(rig.take_journal().is_empty());
+    assert_eq!(rig.shard.stats(rig.now).expired, 0);
+    rig.shard.hold_expiry(false);
+    assert_eq!(rig.run("GET a"), "$-1\r\n");
+    assert_eq!(rig.take_journal(), ["DEL a"]);
+}

@@ -13,6 +13,8 @@ const EFFORT_STEP_PERCENT: usize = 25;
 /// Steps of a budget that the removal of one key by [`Shard::evict`] counts: it costs about as much as looking at so
 /// many entries.
 const EVICTION_STEPS: usize = 8;
+/// After so many locked keys in a row a slice ends: perhaps there are no others, and the budget may have no end.
+const EVICTION_LOCKED_MAX: usize = 64;
 /// More keys than this are not looked at for one removal, whatever `maxmemory-samples` says.
 const EVICTION_SAMPLES_MAX: usize = 64;
 
@@ -80,7 +82,7 @@ pub struct DatabaseStats {
 
 impl Shard {
     /// Removes keys whose time has come although nobody asks for them. Says whether the round over all databases is
-    /// unfinished; the next call goes on there.
+    /// unfinished; the next call goes on there. Keys that are locked stay for a later round.
     ///
     /// Cost: about `budget` steps (an entry looked at, or up to a few hundred entries with nothing due passed), more
     /// if `active-expire-effort` is above 1. Does nothing while the cycle is switched off.
@@ -88,16 +90,16 @@ impl Shard {
         if !self.options.is_active_expire_on {
             return false;
         }
-        if !self.locks.is_empty() {
-            // A key that is locked must stay as it is; the lock is gone in a moment.
-            return true;
-        }
         let effort = usize::from(self.options.active_expire_effort.clamp(1, 10));
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
         let (stats, effects, options) = (&self.stats, &mut self.effects, &self.options);
         let waiters = &mut self.waiters;
-        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, |db, key| {
+        // What is locked must stay as it is.
+        let is_locked = |key: &[u8]| self.locks.is_claimed(key);
+        let is_held: Option<&dyn Fn(&[u8]) -> bool> =
+            if self.locks.is_empty() { None } else { Some(&is_locked) };
+        let is_unfinished = cycle.run(&mut self.keyspace, now, budget, is_held, |db, key| {
             stats.expired.set(stats.expired.get() + 1);
             effects.expired(options, db, key);
             waiters.touch(db, key);
@@ -120,13 +122,20 @@ impl Shard {
         let rules = Rules { among, order, samples, use_rule: self.options.use_rule };
         let bytes_before = self.keyspace.data_bytes();
         let mut eviction = std::mem::take(&mut self.eviction);
-        let (mut steps, mut bytes) = (0, 0);
+        let (mut steps, mut bytes, mut locked_count) = (0, 0, 0);
         let end = loop {
             let rng = self.rng.get_mut();
             match eviction.choose(&self.keyspace, now, &rules, rng, &mut steps) {
                 // What is locked must stay as it is.
-                Choice::Key(_, key) if self.locks.is_claimed(&key) => steps += EVICTION_STEPS,
+                Choice::Key(_, key) if self.locks.is_claimed(&key) => {
+                    steps += EVICTION_STEPS;
+                    locked_count += 1;
+                    if locked_count >= EVICTION_LOCKED_MAX {
+                        break EvictionEnd::OutOfBudget;
+                    }
+                }
                 Choice::Key(db, key) => {
+                    locked_count = 0;
                     self.keyspace.database_mut(db).remove(&key);
                     self.stats.evicted.set(self.stats.evicted.get() + 1);
                     self.effects.evicted(&self.options, db, &key);
@@ -236,7 +245,9 @@ mod tests {
     use super::super::tests::Rig;
     use super::*;
     use crate::keyspace::eviction::{Among, Order};
+    use crate::locks::{Claims, Mode};
     use crate::options::Options;
+    use crate::watch::Watch;
 
     #[test]
     fn the_cycle_removes_what_nobody_asks_for_and_journals_it() {
@@ -297,6 +308,59 @@ mod tests {
         assert_eq!(effects.touched.len(), 2);
         assert_eq!(rig.shard.stats(rig.now).evicted, 2);
         assert_eq!(rig.run("DBSIZE"), ":0\r\n");
+    }
+
+    #[test]
+    fn what_is_evicted_breaks_its_watch() {
+        let mut rig = full(LEAST_RECENT);
+        rig.run("SET a 1");
+        let (watch, other) = (Watch::default(), Watch::default());
+        rig.shard.watch(rig.now, rig.db, b"a", &watch);
+        rig.shard.watch(rig.now, rig.db, b"b", &other);
+        rig.shard.evict(rig.now, usize::MAX, 1_000);
+        assert!(watch.is_broken());
+        assert!(!other.is_broken(), "no such key was there");
+    }
+
+    #[test]
+    fn what_is_locked_is_neither_evicted_nor_expired() {
+        let mut rig = full(LEAST_RECENT);
+        for key in ["a", "b", "c"] {
+            rig.run(&format!("SET {key} 1 PX 10"));
+        }
+        rig.run("SET d 1");
+        let mut claims = Claims::default();
+        claims.add(b"a", Mode::Shared);
+        let (id, _) = rig.shard.locks_mut().request(claims);
+        rig.advance_ms(11);
+        rig.take_journal();
+        rig.shard.expire_cycle(rig.now, 1_000);
+        let mut journal = rig.take_journal();
+        journal.sort();
+        assert_eq!(journal, ["DEL b", "DEL c"]);
+        rig.shard.evict(rig.now, usize::MAX, 1_000);
+        assert_eq!(rig.take_journal(), ["DEL d"]);
+        rig.shard.unlock(rig.now, id);
+        rig.shard.expire_cycle(rig.now, 1_000);
+        assert_eq!(rig.take_journal(), ["DEL a"]);
+    }
+
+    #[test]
+    fn a_shard_that_is_locked_whole_keeps_all() {
+        let mut rig = full(LEAST_RECENT);
+        rig.run("SET a 1 PX 10");
+        rig.run("SET b 1");
+        let (id, _) = rig.shard.locks_mut().request(Claims::whole(Mode::Shared));
+        rig.advance_ms(11);
+        rig.take_journal();
+        rig.shard.expire_cycle(rig.now, 1_000);
+        let evicted = rig.shard.evict(rig.now, usize::MAX, usize::MAX);
+        assert_eq!(evicted, Evicted { bytes: 0, end: EvictionEnd::OutOfBudget });
+        assert!(rig.take_journal().is_empty());
+        rig.shard.unlock(rig.now, id);
+        rig.shard.expire_cycle(rig.now, 1_000);
+        rig.shard.evict(rig.now, usize::MAX, 1_000);
+        assert_eq!(rig.take_journal(), ["DEL a", "DEL b"]);
     }
 
     #[test]

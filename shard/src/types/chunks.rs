@@ -5,7 +5,7 @@
 //! without bound is the list of chunks: 24 bytes for [`CHUNK_LEN`] items.
 //! Invariant: every chunk but the last is full, none is empty.
 
-use crate::memory::block_size;
+use crate::memory::{self, block_size};
 use std::ops::{Index, IndexMut, Range};
 
 /// Items in a full chunk.
@@ -114,7 +114,7 @@ impl<T> IndexMut<usize> for Chunks<T> {
 /// Gives memory back when three quarters of it are unused.
 fn shrink<T>(items: &mut Vec<T>) {
     if items.capacity() > 4 * items.len() {
-        items.shrink_to(2 * items.len());
+        memory::shrink(items, 2 * items.len());
     }
 }
 

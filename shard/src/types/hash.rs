@@ -5,7 +5,9 @@
 //! Large form: rows of a table, many of them in one allocation (`hashtable`). A hash never goes back to the small form.
 //! Source: thresholds and names as in Redis 7.2 (`hash-max-listpack-entries`, `hash-max-listpack-value`).
 
+use crate::memory::block_size;
 use crate::options::Options;
+use crate::types::element::{Element, Text};
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
@@ -38,7 +40,8 @@ pub struct Hash {
 #[derive(Clone, Debug)]
 enum Form {
     Small(Packed),
-    Large(PagedTable<Pair>),
+    /// In a box, because most hashes are small.
+    Large(Box<PagedTable<Pair>>),
 }
 
 /// Rows of a field and its value: `[field length][field][value]`. A length below 255 takes one byte; a longer one five:
@@ -77,6 +80,12 @@ fn split(row: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(u32::from_le_bytes(*len) as usize)
 }
 
+/// The same, as texts.
+fn texts(row: &[u8]) -> (Text<'_>, Text<'_>) {
+    let (field, value) = split(row);
+    (Text::Stored(field), Text::Stored(value))
+}
+
 impl Default for Hash {
     fn default() -> Self {
         Hash { form: Form::Small(Packed::default()) }
@@ -113,7 +122,7 @@ impl Hash {
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(table) => table.heap_size(),
+            Form::Large(table) => block_size(size_of::<PagedTable<Pair>>()) + table.heap_size(),
         }
     }
 
@@ -131,15 +140,17 @@ impl Hash {
 
     /// The value of `field`.
     #[must_use]
-    pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, field: &[u8]) -> Option<Text<'_>> {
         match &self.form {
-            Form::Small(packed) => find(packed, field).map(|spot| packed.get(packed.after(spot))),
-            Form::Large(table) => table.find(field).map(|index| split(table.row(index)).1),
+            Form::Small(packed) => {
+                find(packed, field).map(|spot| packed.get(packed.after(spot)).text())
+            }
+            Form::Large(table) => table.find(field).map(|index| texts(table.row(index)).1),
         }
     }
 
     /// All fields with their values: in the order they were added while the form is small.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
         let (small, large) = match &self.form {
             Form::Small(packed) => (packed.iter(), None),
             Form::Large(table) => (packed::Iter::default(), Some(table.rows())),
@@ -149,19 +160,19 @@ impl Hash {
 
     /// Field `index`, which is below [`Hash::len`], in the order of [`Hash::iter`]. Cost: O(1) in the large form.
     #[must_use]
-    pub fn at(&self, index: usize) -> (&[u8], &[u8]) {
+    pub fn at(&self, index: usize) -> (Text<'_>, Text<'_>) {
         match &self.form {
             Form::Small(packed) => {
                 let spot = packed.spot(2 * index).expect("an index below len");
-                (packed.get(spot), packed.get(packed.after(spot)))
+                (packed.get(spot).text(), packed.get(packed.after(spot)).text())
             }
-            Form::Large(table) => split(table.row(index)),
+            Form::Large(table) => texts(table.row(index)),
         }
     }
 
     /// The fields at `indices`, each below [`Hash::len`]. Cost: O(1) for each, in the small form O(n) for all.
     #[must_use]
-    pub fn pick(&self, indices: &[usize]) -> Vec<(&[u8], &[u8])> {
+    pub fn pick(&self, indices: &[usize]) -> Vec<(Text<'_>, Text<'_>)> {
         match &self.form {
             Form::Small(_) => {
                 let all = self.iter().collect::<Vec<_>>();
@@ -173,7 +184,11 @@ impl Hash {
 
     /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
     /// gives everything at once, as in Redis.
-    pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &[u8])>) {
+    pub fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+    ) -> (u64, impl Iterator<Item = (Text<'_>, Text<'_>)>) {
         let (cursor, small, large) = match &self.form {
             Form::Small(packed) => (0, packed.iter(), None),
             Form::Large(table) => {
@@ -200,11 +215,10 @@ impl Hash {
         match &mut self.form {
             Form::Small(packed) => {
                 if let Some(spot) = find(packed, field) {
-                    packed.replace(packed.after(spot), &[value]);
+                    packed.replace(packed.after(spot), Element::of(value));
                     return false;
                 }
-                packed.push(field);
-                packed.push(value);
+                packed.push(&[Element::of(field), Element::of(value)]);
                 if self.len() > limits.entries_max {
                     self.enlarge();
                 }
@@ -239,7 +253,7 @@ impl Hash {
     pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"HSET", key], emit);
         for (field, value) in self.iter() {
-            batches.push(&[field, value]);
+            batches.push(&[&field, &value]);
         }
         batches.finish();
     }
@@ -247,9 +261,9 @@ impl Hash {
     /// Goes over to the large form.
     fn enlarge(&mut self) {
         if let Form::Small(_) = self.form {
-            let mut table = PagedTable::default();
+            let mut table = Box::<PagedTable<Pair>>::default();
             for (field, value) in self.iter() {
-                let added = with_len(field, |len| table.push(field, &[len, field, value]));
+                let added = with_len(&field, |len| table.push(&field, &[len, &field, &value]));
                 debug_assert!(added.is_ok(), "a hash has each field once");
             }
             self.form = Form::Large(table);
@@ -261,22 +275,29 @@ impl Hash {
 fn pairs<'a>(
     mut small: packed::Iter<'a>,
     large: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
-    small.chain(large.map(split))
+) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
+    let small = std::iter::from_fn(move || Some((small.next()?.text(), small.next()?.text())));
+    small.chain(large.map(texts))
 }
 
 /// Where `field` begins.
 fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
-    let mut fields = packed.spots().step_by(2);
-    fields.find(|(_, text)| *text == field).map(|(spot, _)| spot)
+    let field = Element::of(field);
+    let mut spot = packed.start();
+    while spot != packed.end() {
+        if packed.get(spot) == field {
+            return Some(spot);
+        }
+        spot = packed.after(packed.after(spot));
+    }
+    None
 }
 
 /// The same fields with the same values, in whatever order and form.
 impl PartialEq for Hash {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len()
-            && self.iter().all(|(field, value)| other.get(field) == Some(value))
+            && self.iter().all(|(field, value)| other.get(&field) == Some(value))
     }
 }
 
@@ -311,7 +332,7 @@ mod tests {
         assert_eq!(many, hash);
         hash.set(b"8", b"12345", LIMITS);
         assert_eq!(hash.encoding(), "hashtable");
-        assert_eq!(hash.get(b"8"), Some(b"12345".as_slice()));
+        assert_eq!(hash.get(b"8"), Some(Text::Stored(b"12345")));
         assert_ne!(many, hash);
     }
 
@@ -334,8 +355,8 @@ mod tests {
         hash.remove(b"a");
         hash.set(b"a", b"5", LIMITS);
         let fields = hash.iter().map(|(field, _)| field).collect::<Vec<_>>();
-        assert_eq!(fields, [b"b", b"c", b"a"]);
-        assert_eq!(hash.at(2), (b"a".as_slice(), b"5".as_slice()));
+        assert_eq!(fields, [b"b", b"c", b"a"].map(|field| Text::Stored(field)));
+        assert_eq!(hash.at(2), (Text::Stored(b"a"), Text::Stored(b"5")));
     }
 
     #[test]

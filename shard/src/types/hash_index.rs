@@ -10,7 +10,7 @@
 //! Invariant: each number stands once, in the segment of its entry's hash, under its tag.
 
 use super::chunks::Chunks;
-use crate::memory::block_size;
+use crate::memory::{block_size, shrink};
 use ahash::RandomState;
 use std::sync::OnceLock;
 
@@ -146,7 +146,6 @@ impl HashIndex {
         let old = partner(new);
         let mut moved = Segment::default();
         self.resize(old, |segment| {
-            moved.slots.reserve(segment.slots.len() / 2);
             segment.slots.retain(|&slot| {
                 let stays = address(hash_of(slot.number()), new + 1) == old;
                 if !stays {
@@ -154,9 +153,9 @@ impl HashIndex {
                 }
                 stays
             });
-            segment.shrink();
+            segment.refit();
         });
-        moved.slots.shrink_to(moved.slots.len());
+        moved.refit();
         self.segments_size += moved.heap_size();
         self.segments.push(moved);
     }
@@ -249,10 +248,7 @@ impl Segment {
     fn insert(&mut self, slot: Slot) {
         let slots = &mut self.slots;
         if slots.len() == slots.capacity() {
-            // A bit more than needed, and all of the block that the allocator gives.
-            let wanted_len = slots.len() + slots.len() / 8 + 1;
-            let capacity = block_size(wanted_len * size_of::<Slot>()) / size_of::<Slot>();
-            slots.reserve_exact(capacity - slots.len());
+            slots.reserve_exact(fitting(slots.len() + 1) - slots.len());
         }
         let at = self.first(slot.tag);
         self.slots.insert(at, slot);
@@ -263,13 +259,24 @@ impl Segment {
         self.shrink();
     }
 
-    /// Gives memory back when half of it is unused.
+    /// Gives memory back when a third of it is unused.
     fn shrink(&mut self) {
-        let len = self.slots.len();
-        if self.slots.capacity() > 2 * len {
-            self.slots.shrink_to(len + len / 8);
+        let capacity = fitting(self.slots.len());
+        if self.slots.capacity() > capacity + capacity / 2 {
+            self.refit();
         }
     }
+
+    /// Gives back all memory that is not in the block that is needed.
+    fn refit(&mut self) {
+        let capacity = fitting(self.slots.len());
+        shrink(&mut self.slots, capacity);
+    }
+}
+
+/// How many slots there is room for in the block that the allocator gives for `len`.
+fn fitting(len: usize) -> usize {
+    block_size(len * size_of::<Slot>()) / size_of::<Slot>()
 }
 
 #[cfg(test)]

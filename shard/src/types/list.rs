@@ -8,10 +8,9 @@
 //! that size. A large list goes back to the small form when it has shrunk to half the threshold. Source: sizes,
 //! thresholds and names as in Redis 7.2.
 
-mod element;
 mod run;
 
-pub use element::{Element, Text};
+pub use crate::types::element::{Element, Text};
 
 use crate::memory::block_size;
 use crate::options::Options;

@@ -1,207 +1,196 @@
-//! Packed strings: a run of byte strings in one allocation, the form of collections while they are small.
+//! Packed elements: a run of them in one allocation, the form of collections while they are small.
 //!
-//! Path: `types::{list, hash, set, sorted_set}` -> here.
-//! Layout: entries one behind the other. An entry is `[len][bytes][len]`, so it can be walked from both ends. A
-//! length below 255 takes one byte; a longer one takes five: before the bytes 255 and the length as `u32` le,
-//! behind them the length as `u32` le and 255.
-//! Invariant: the entries fill the buffer exactly, and `count` of them.
+//! Path: `types::{hash, set, sorted_set}` -> here -> `types::element`.
+//! Layout: how many elements there are (`u32` le), then the elements one behind the other, text that is an integer as
+//! one. Nothing is stored for walking backwards: who wants that walks forwards once and remembers.
+//! Invariant: the elements fill the allocation exactly, and are as many as it says. Without any there is no allocation.
 //!
-//! Every change moves the bytes behind it, so the owner keeps it small (a few KiB).
+//! Every change writes the bytes behind it anew, so the owner keeps it small (a few KiB).
 
+use crate::memory::block_size;
+use crate::types::element::Element;
 use std::ops::Range;
 
-/// Lengths below this take one byte.
-const LONG_LEN: u8 = 255;
+/// Bytes before the first element.
+const HEAD: usize = 4;
 
-/// A run of byte strings.
+/// A run of elements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
-    bytes: Vec<u8>,
-    count: u32,
+    bytes: Box<[u8]>,
 }
 
-/// Where an entry begins: a byte offset, good until the next change.
+/// Where an element begins: a byte offset, good until the next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot(usize);
 
 impl Packed {
-    /// How many entries there are.
+    /// How many elements there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.bytes.first_chunk().map_or(0, |&count| u32::from_le_bytes(count) as usize)
     }
 
-    /// Whether there is no entry.
+    /// Whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.bytes.is_empty()
     }
 
-    /// Bytes of heap this holds.
+    /// Bytes of heap this holds, as the allocator counts them.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.bytes.capacity()
+        block_size(self.bytes.len())
     }
 
-    /// All entries in order, from either end.
+    /// All elements in order, from either end.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.bytes, base: 0, count: self.len() }
+        self.iter_from(self.start(), self.len())
     }
 
-    /// All entries in order, each with where it begins.
+    /// All elements in order, each with where it begins.
     #[must_use]
     pub fn spots(&self) -> Spots<'_> {
         Spots(self.iter())
     }
 
-    /// The entries of `range`, which must lie inside.
-    pub fn range(&self, range: Range<usize>) -> std::iter::Take<Iter<'_>> {
-        let start = self.spot(range.start).unwrap_or(self.end());
-        let count = self.len().saturating_sub(range.start);
-        Iter { rest: &self.bytes[start.0..], base: start.0, count }.take(range.len())
+    /// The elements of `range`, which must lie inside. Cost: a walk up to them.
+    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+        self.iter_from(self.spot(range.start).unwrap_or(self.end()), range.len())
     }
 
-    /// Where entry `index` begins, or `None` past the end. Cost: a walk from the nearer end.
+    /// Where element `index` begins, or `None` past the end. Cost: a walk up to it.
     #[must_use]
     pub fn spot(&self, index: usize) -> Option<Spot> {
-        if index >= self.len() {
-            return None;
-        }
-        let from_end = self.len() - 1 - index;
-        let mut spots = self.spots();
-        let found = if index <= from_end { spots.nth(index) } else { spots.nth_back(from_end) };
-        found.map(|(spot, _)| spot)
+        self.spots().nth(index).map(|(spot, _)| spot)
     }
 
-    /// Where the first entry begins.
+    /// Where the first element begins.
     #[must_use]
     pub fn start(&self) -> Spot {
-        Spot(0)
+        Spot(HEAD.min(self.bytes.len()))
     }
 
-    /// Where the next entry would begin.
+    /// Where the next element would begin.
     #[must_use]
     pub fn end(&self) -> Spot {
         Spot(self.bytes.len())
     }
 
-    /// The entry at `spot`.
+    /// The element at `spot`.
     #[must_use]
-    pub fn get(&self, spot: Spot) -> &[u8] {
-        let (entry, _) =
-            split_front(&self.bytes[spot.0..]).expect("a spot is where an entry begins");
-        entry
+    pub fn get(&self, spot: Spot) -> Element<'_> {
+        Element::decode(&self.bytes[spot.0..]).0
     }
 
-    /// Where the entry behind the one at `spot` begins; [`Packed::end`] behind the last.
+    /// Where the element behind the one at `spot` begins; [`Packed::end`] behind the last.
     #[must_use]
     pub fn after(&self, spot: Spot) -> Spot {
-        Spot(spot.0 + entry_size(self.get(spot).len()))
+        Spot(spot.0 + Element::size_at(&self.bytes[spot.0..]))
     }
 
-    /// Adds an entry at the end.
-    pub fn push(&mut self, entry: &[u8]) {
-        self.insert(self.end(), &[entry]);
+    /// Adds elements at the end.
+    pub fn push(&mut self, elements: &[Element<'_>]) {
+        self.insert(self.end(), elements);
     }
 
-    /// Inserts an entry before the one at `spot`; its bytes are those of `parts`, joined.
-    pub fn insert(&mut self, spot: Spot, parts: &[&[u8]]) {
-        self.splice(spot.0, 0, parts);
-        self.count += 1;
+    /// Inserts elements before the one at `spot`.
+    pub fn insert(&mut self, spot: Spot, elements: &[Element<'_>]) {
+        self.splice(spot.0..spot.0, 0, elements);
     }
 
-    /// Replaces the entry at `spot` by the bytes of `parts`, joined.
-    pub fn replace(&mut self, spot: Spot, parts: &[&[u8]]) {
-        let removed_size = entry_size(self.get(spot).len());
-        self.splice(spot.0, removed_size, parts);
+    /// Replaces the element at `spot`.
+    pub fn replace(&mut self, spot: Spot, element: Element<'_>) {
+        self.splice(spot.0..self.after(spot).0, 1, &[element]);
     }
 
-    /// Removes `count` entries, the one at `spot` first; the entries behind them must exist.
+    /// Removes `count` elements, the one at `spot` first; the elements behind it must exist.
     pub fn remove(&mut self, spot: Spot, count: usize) {
-        let mut end = spot;
-        for _ in 0..count {
-            end = self.after(end);
-        }
-        self.bytes.drain(spot.0..end.0);
-        self.count -= u32::try_from(count).expect("no more than there are");
-        self.shrink();
+        let end = (0..count).fold(spot, |end, _| self.after(end));
+        self.splice(spot.0..end.0, count, &[]);
     }
 
-    /// Removes the entries for which `keep` says no.
-    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let (mut from, mut to) = (self.start(), self.start());
-        while from != self.end() {
-            let next = self.after(from);
-            if keep(self.get(from)) {
-                self.bytes.copy_within(from.0..next.0, to.0);
-                to.0 += next.0 - from.0;
-            } else {
-                self.count -= 1;
-            }
-            from = next;
-        }
-        self.bytes.truncate(to.0);
-        self.shrink();
+    /// Removes the elements for which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(Element<'_>) -> bool) {
+        let kept = self.iter().filter(|&element| keep(element)).collect::<Vec<_>>();
+        let mut packed = Packed::default();
+        packed.push(&kept);
+        *self = packed;
     }
 
-    fn shrink(&mut self) {
-        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
-            self.bytes.shrink_to_fit();
-        }
+    fn iter_from(&self, start: Spot, count: usize) -> Iter<'_> {
+        Iter { bytes: &self.bytes, at: start.0, count, starts: Vec::new() }
     }
 
-    /// Puts one new entry in the place of `removed_size` bytes at `at`. Grows by exactly what is needed: these
-    /// buffers are many and small, and the allocator rounds up anyway.
-    fn splice(&mut self, at: usize, removed_size: usize, parts: &[&[u8]]) {
-        let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let old_end = self.bytes.len();
-        let inserted_size = entry_size(len);
-        if inserted_size > removed_size {
-            let growth = inserted_size - removed_size;
-            self.bytes.reserve_exact(growth);
-            self.bytes.resize(old_end + growth, 0);
+    /// Puts `elements` in the place of the bytes of `removed`, which are `removed_count` elements. Takes exactly the
+    /// memory that is needed: these buffers are many and small, and the allocator rounds up anyway.
+    fn splice(&mut self, removed: Range<usize>, removed_count: usize, elements: &[Element<'_>]) {
+        let count = self.len() + elements.len() - removed_count;
+        if count == 0 {
+            return *self = Packed::default();
         }
-        self.bytes.copy_within(at + removed_size..old_end, at + inserted_size);
-        self.bytes.truncate(old_end + inserted_size - removed_size);
-        write_entry(&mut self.bytes[at..at + inserted_size], len, parts);
+        let count = u32::try_from(count).expect("fewer elements than bytes of a request");
+        let size = elements.iter().map(|element| element.size()).sum::<usize>();
+        let old_len = self.bytes.len();
+        let new_len = old_len.max(HEAD) + size - removed.len();
+        let bytes = if removed.start == old_len && block_size(new_len) == block_size(old_len) {
+            // The block has room: it grows where it is.
+            let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
+            bytes.reserve_exact(size);
+            bytes[..HEAD].copy_from_slice(&count.to_le_bytes());
+            elements.iter().for_each(|element| element.encode(&mut bytes));
+            bytes
+        } else {
+            let mut bytes = Vec::with_capacity(new_len);
+            bytes.extend_from_slice(&count.to_le_bytes());
+            bytes.extend_from_slice(self.bytes.get(HEAD..removed.start).unwrap_or_default());
+            elements.iter().for_each(|element| element.encode(&mut bytes));
+            bytes.extend_from_slice(&self.bytes[removed.end..]);
+            bytes
+        };
+        debug_assert_eq!(bytes.len(), new_len);
+        self.bytes = bytes.into_boxed_slice();
     }
 
-    /// Panics unless the entries fill the buffer exactly, read from either end.
+    /// Panics unless the elements fill the allocation exactly, read from either end.
     #[cfg(test)]
     pub fn check_invariants(&self) {
-        let mut rest = self.bytes.as_slice();
+        let mut at = self.start();
         let mut count = 0;
-        while let Some((_, behind)) = split_front(rest) {
-            rest = behind;
+        while at != self.end() {
+            at = self.after(at);
             count += 1;
         }
-        assert!(rest.is_empty());
         assert_eq!(count, self.len());
+        assert_eq!(count == 0, self.bytes.is_empty());
         let mut backwards = self.iter().rev().collect::<Vec<_>>();
         backwards.reverse();
         assert_eq!(backwards, self.iter().collect::<Vec<_>>());
     }
 }
 
-/// Entries of a [`Packed`], from either end.
+/// Elements of a [`Packed`], from either end. The first step from the back costs a walk over all.
 #[derive(Clone, Debug, Default)]
 pub struct Iter<'a> {
-    rest: &'a [u8],
-    /// Offset of `rest` in the buffer.
-    base: usize,
+    bytes: &'a [u8],
+    /// Where the next element begins.
+    at: usize,
+    /// How many are left.
     count: usize,
+    /// Where those begin that were left when it was first asked for the last one, as far as they still are.
+    starts: Vec<u32>,
 }
 
 impl<'a> Iterator for Iter<'a> {
-    type Item = &'a [u8];
+    type Item = Element<'a>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (entry, rest) = split_front(self.rest)?;
-        self.base += self.rest.len() - rest.len();
-        self.rest = rest;
-        self.count -= 1;
-        Some(entry)
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        self.count = self.count.checked_sub(1)?;
+        let (element, size) = Element::decode(&self.bytes[self.at..]);
+        self.at += size;
+        Some(element)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -209,27 +198,42 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
+impl<'a> Iter<'a> {
+    /// Takes the last one, with where it begins.
+    fn take_last(&mut self) -> Option<(Spot, Element<'a>)> {
+        self.count = self.count.checked_sub(1)?;
+        if self.starts.is_empty() {
+            let mut at = self.at;
+            for _ in 0..=self.count {
+                self.starts
+                    .push(u32::try_from(at).expect("a small collection has less than 4 GiB"));
+                at += Element::size_at(&self.bytes[at..]);
+            }
+        }
+        let at = self.starts.pop().expect("each that is left has a start") as usize;
+        Some((Spot(at), Element::decode(&self.bytes[at..]).0))
+    }
+}
+
 impl<'a> DoubleEndedIterator for Iter<'a> {
-    fn next_back(&mut self) -> Option<&'a [u8]> {
-        let (entry, rest) = split_back(self.rest)?;
-        self.rest = rest;
-        self.count -= 1;
-        Some(entry)
+    fn next_back(&mut self) -> Option<Element<'a>> {
+        self.take_last().map(|(_, element)| element)
     }
 }
 
 impl ExactSizeIterator for Iter<'_> {}
 
-/// Entries of a [`Packed`] with where each begins, from either end.
+/// Elements of a [`Packed`] with where each begins.
 #[derive(Clone, Debug)]
 pub struct Spots<'a>(Iter<'a>);
 
 impl<'a> Iterator for Spots<'a> {
-    type Item = (Spot, &'a [u8]);
+    type Item = (Spot, Element<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let spot = Spot(self.0.base);
-        self.0.next().map(|entry| (spot, entry))
+        let spot = Spot(self.0.at);
+        self.0.next().map(|element| (spot, element))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -237,76 +241,18 @@ impl<'a> Iterator for Spots<'a> {
     }
 }
 
-impl DoubleEndedIterator for Spots<'_> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let entry = self.0.next_back()?;
-        Some((Spot(self.0.base + self.0.rest.len()), entry))
-    }
-}
-
 impl ExactSizeIterator for Spots<'_> {}
-
-/// Bytes that an entry of `len` bytes takes.
-fn entry_size(len: usize) -> usize {
-    len + if len < LONG_LEN as usize { 2 } else { 10 }
-}
-
-fn write_entry(into: &mut [u8], len: usize, parts: &[&[u8]]) {
-    let size = into.len();
-    let mut at = match u8::try_from(len) {
-        Ok(short) if short < LONG_LEN => {
-            into[0] = short;
-            into[size - 1] = short;
-            1
-        }
-        _ => {
-            let long = u32::try_from(len).expect("an argument is smaller than 4 GiB").to_le_bytes();
-            into[0] = LONG_LEN;
-            into[1..5].copy_from_slice(&long);
-            into[size - 5..size - 1].copy_from_slice(&long);
-            into[size - 1] = LONG_LEN;
-            5
-        }
-    };
-    for part in parts {
-        into[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
-    }
-}
-
-/// The first entry of `bytes` and what stands behind it.
-fn split_front(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&short, rest) = bytes.split_first()?;
-    if short < LONG_LEN {
-        let (entry, rest) = rest.split_at(short as usize);
-        return Some((entry, &rest[1..]));
-    }
-    let (len, rest) = rest.split_first_chunk::<4>().expect("a long length has four bytes");
-    let (entry, rest) = rest.split_at(u32::from_le_bytes(*len) as usize);
-    Some((entry, &rest[5..]))
-}
-
-/// The last entry of `bytes` and what stands before it.
-fn split_back(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&short, rest) = bytes.split_last()?;
-    if short < LONG_LEN {
-        let (rest, entry) = rest.split_at(rest.len() - short as usize);
-        return Some((entry, &rest[..rest.len() - 1]));
-    }
-    let (rest, len) = rest.split_last_chunk::<4>().expect("a long length has four bytes");
-    let (rest, entry) = rest.split_at(rest.len() - u32::from_le_bytes(*len) as usize);
-    Some((entry, &rest[..rest.len() - 5]))
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    fn entry(rng: &mut Rng) -> Vec<u8> {
+    fn text(rng: &mut Rng) -> Vec<u8> {
         let len = match rng.below(10) {
-            0 => 250 + rng.below(10),
-            1 => 1000,
+            0 => 60 + rng.below(10),
+            1 => 5000,
+            2..4 => return rng.below(100_000).to_string().into_bytes(),
             _ => rng.below(6),
         };
         (0..len).map(|_| rng.next_u64() as u8).collect()
@@ -320,18 +266,19 @@ mod tests {
         let mut packed = Packed::default();
         let mut model: Vec<Vec<u8>> = Vec::new();
         for step in 0..20_000 {
-            let new = entry(&mut rng);
+            let (new, other) = (text(&mut rng), text(&mut rng));
             let index = rng.below(model.len() + 1);
             let spot = packed.spot(index);
             assert_eq!(spot.is_some(), index < model.len(), "step {step}");
             match (rng.below(8), spot) {
                 (0..3, spot) => {
-                    let (left, right) = new.split_at(rng.below(new.len() + 1));
-                    packed.insert(spot.unwrap_or(packed.end()), &[left, right]);
-                    model.insert(index, new);
+                    let new = [new, other];
+                    let elements = new.each_ref().map(|text| Element::of(text));
+                    packed.insert(spot.unwrap_or(packed.end()), &elements);
+                    model.splice(index..index, new);
                 }
                 (3, Some(spot)) => {
-                    packed.replace(spot, &[&new]);
+                    packed.replace(spot, Element::of(&new));
                     model[index] = new;
                 }
                 (4..6, Some(spot)) => {
@@ -340,25 +287,55 @@ mod tests {
                     model.drain(index..index + count);
                 }
                 (6, Some(spot)) => {
-                    assert_eq!(packed.get(spot), model[index]);
+                    assert_eq!(&*packed.get(spot).text(), model[index]);
                     let end = model.len().min(index + 3);
-                    assert!(packed.range(index..end).eq(&model[index..end]));
-                    assert!(packed.range(index..end).rev().eq(model[index..end].iter().rev()));
-                    packed.retain(|entry| entry.len() != 3);
-                    model.retain(|entry| entry.len() != 3);
+                    let range = packed.range(index..end).map(|element| element.text().to_vec());
+                    assert!(range.eq(model[index..end].iter().cloned()));
+                    packed.retain(|element| element.text().len() != 3);
+                    model.retain(|text| text.len() != 3);
                 }
                 (_, None) => {}
                 (_, Some(_)) => {
-                    packed.push(&new);
+                    packed.push(&[Element::of(&new)]);
                     model.push(new);
                 }
             }
             packed.check_invariants();
-            assert!(packed.iter().eq(model.iter().map(Vec::as_slice)), "step {step}");
+            assert!(packed.iter().eq(model.iter().map(|text| Element::of(text))), "step {step}");
             if model.len() > 60 {
                 packed.remove(packed.spot(0).unwrap(), 50);
                 model.drain(..50);
             }
         }
+    }
+
+    #[test]
+    fn it_is_walked_from_both_ends_at_once() {
+        let mut packed = Packed::default();
+        (0..1000).for_each(|number| packed.push(&[Element::Integer(number)]));
+        let mut rng = Rng::new(17);
+        let mut elements = packed.range(100..900);
+        let (mut front, mut back) = (100, 900);
+        while front < back {
+            assert_eq!(elements.len(), (back - front) as usize);
+            if rng.below(2) == 0 {
+                assert_eq!(elements.next(), Some(Element::Integer(front)));
+                front += 1;
+            } else {
+                back -= 1;
+                assert_eq!(elements.next_back(), Some(Element::Integer(back)));
+            }
+        }
+        assert_eq!((elements.next(), elements.next_back()), (None, None));
+    }
+
+    #[test]
+    fn it_takes_four_bytes_beside_its_elements() {
+        let mut packed = Packed::default();
+        assert_eq!(packed.heap_size(), 0);
+        packed.push(&[Element::of(b"price"), Element::of(b"101.25"), Element::of(b"42")]);
+        assert_eq!(packed.bytes.len(), 4 + 6 + 7 + 1);
+        packed.remove(packed.start(), 3);
+        assert_eq!(packed, Packed::default());
     }
 }

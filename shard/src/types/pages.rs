@@ -7,7 +7,7 @@
 //! Invariant: every page but the last is full, none is empty. A long row takes no bytes in the page.
 
 use super::chunks::Chunks;
-use crate::memory::block_size;
+use crate::memory::{block_size, shrink};
 use smallvec::SmallVec;
 
 /// Rows in a full page.
@@ -282,10 +282,10 @@ impl Page {
     fn shrink(&mut self) {
         let len = self.bytes.len();
         if self.bytes.capacity() > len + len / 2 + 16 {
-            self.bytes.shrink_to(block_size(len));
+            shrink(&mut self.bytes, block_size(len));
         }
         if self.longs.capacity() > 2 * self.longs.len() + 4 {
-            self.longs.shrink_to_fit();
+            shrink(&mut self.longs, 0);
         }
     }
 

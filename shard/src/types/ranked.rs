@@ -10,7 +10,7 @@
 //! Invariant: leaves are equally deep; every node but the root holds between a quarter of its limit and its limit;
 //! counts and first items are those of the children.
 
-use crate::memory::block_size;
+use crate::memory::{self, block_size};
 use std::ops::Range;
 
 /// Most items in a leaf.
@@ -344,10 +344,9 @@ impl<T: Copy> Node<T> {
         *heap -= self.own_heap();
         let at = self.len() * 3 / 4;
         let cut_off = match self {
-            Node::Leaf(items) => Node::Leaf(items.split_off(at)),
-            Node::Branch(children) => Node::Branch(children.split_off(at)),
+            Node::Leaf(items) => Node::Leaf(cut_off(items, at)),
+            Node::Branch(children) => Node::Branch(cut_off(children, at)),
         };
-        self.shrink();
         *heap += self.own_heap() + cut_off.own_heap() + Child::<T>::BOX;
         Child::new(cut_off)
     }
@@ -410,8 +409,16 @@ fn grow<E>(vec: &mut Vec<E>) {
 fn shrink<E>(vec: &mut Vec<E>) {
     let capacity = fitting::<E>(vec.len());
     if vec.capacity() > capacity + capacity / 4 {
-        vec.shrink_to(capacity);
+        memory::shrink(vec, capacity);
     }
+}
+
+/// Cuts off what stands from `at` on, and leaves neither part more room than its block has anyway.
+fn cut_off<E>(vec: &mut Vec<E>, at: usize) -> Vec<E> {
+    let mut end = Vec::with_capacity(fitting::<E>(vec.len() - at));
+    end.extend(vec.drain(at..));
+    memory::shrink(vec, fitting::<E>(at));
+    end
 }
 
 /// How many there is room for in the block that the allocator gives for `len`.

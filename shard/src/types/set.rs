@@ -6,7 +6,9 @@
 //! Source: thresholds, names and when a form changes as in Redis 7.2 (`set-max-intset-entries`,
 //! `set-max-listpack-entries`, `set-max-listpack-value`).
 
+use crate::memory::block_size;
 use crate::options::Options;
+use crate::types::element::Element;
 use crate::types::intset::IntSet;
 use crate::types::packed::{Packed, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
@@ -48,7 +50,8 @@ pub struct Set {
 enum Form {
     Integers(IntSet),
     Small(Packed),
-    Large(PagedTable<Whole>),
+    /// In a box, because most sets are small.
+    Large(Box<PagedTable<Whole>>),
 }
 
 /// Rows that are nothing but their key.
@@ -64,10 +67,19 @@ impl Layout for Whole {
 /// A member, as its set stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member<'a> {
-    /// An integer of a set of integers; its bytes are its decimal digits.
+    /// An integer of a form that keeps those as numbers; its bytes are its decimal digits.
     Integer(i64),
     /// Bytes.
     Bytes(&'a [u8]),
+}
+
+impl<'a> From<Element<'a>> for Member<'a> {
+    fn from(element: Element<'a>) -> Self {
+        match element {
+            Element::Integer(integer) => Member::Integer(integer),
+            Element::Text(text) => Member::Bytes(text),
+        }
+    }
 }
 
 impl Member<'_> {
@@ -149,7 +161,7 @@ impl Set {
         match &self.form {
             Form::Integers(integers) => integers.heap_size(),
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(table) => table.heap_size(),
+            Form::Large(table) => block_size(size_of::<PagedTable<Whole>>()) + table.heap_size(),
         }
     }
 
@@ -196,7 +208,7 @@ impl Set {
         members(
             integers.into_iter().flat_map(IntSet::iter),
             small.into_iter().flat_map(Packed::iter),
-            large.into_iter().flat_map(PagedTable::rows),
+            large.into_iter().flat_map(|table| table.rows()),
         )
     }
 
@@ -206,7 +218,7 @@ impl Set {
         match &self.form {
             Form::Integers(integers) => Member::Integer(integers.get(index)),
             Form::Small(packed) => {
-                Member::Bytes(packed.get(packed.spot(index).expect("an index below len")))
+                packed.get(packed.spot(index).expect("an index below len")).into()
             }
             Form::Large(table) => Member::Bytes(table.row(index)),
         }
@@ -279,7 +291,7 @@ impl Set {
                     return false;
                 }
                 if packed.len() < limits.entries_max && member.len() <= limits.value_len_max {
-                    packed.push(member);
+                    packed.push(&[Element::of(member)]);
                     return true;
                 }
                 self.enlarge();
@@ -365,7 +377,7 @@ impl Set {
         let len_max = len.max(digits_len.unwrap_or(0));
         if integers.len() < limits.entries_max && len_max <= limits.value_len_max {
             let mut packed = Packed::default();
-            self.iter().for_each(|member| member.with_bytes(|bytes| packed.push(bytes)));
+            integers.iter().for_each(|integer| packed.push(&[Element::Integer(integer)]));
             self.form = Form::Small(packed);
         } else {
             self.enlarge();
@@ -374,7 +386,7 @@ impl Set {
 
     /// Goes over to the table.
     fn enlarge(&mut self) {
-        let mut table = PagedTable::default();
+        let mut table = Box::<PagedTable<Whole>>::default();
         for member in self.iter() {
             let is_new = member.with_bytes(|bytes| table.push(bytes, &[bytes]).is_ok());
             debug_assert!(is_new, "a set has each member once");
@@ -386,15 +398,16 @@ impl Set {
 /// The members of one form; the others are empty.
 fn members<'a>(
     integers: impl Iterator<Item = i64>,
-    small: impl Iterator<Item = &'a [u8]>,
+    small: impl Iterator<Item = Element<'a>>,
     large: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = Member<'a>> {
-    integers.map(Member::Integer).chain(small.chain(large).map(Member::Bytes))
+    integers.map(Member::Integer).chain(small.map(Member::from)).chain(large.map(Member::Bytes))
 }
 
 /// Where `member` begins.
 fn find(packed: &Packed, member: &[u8]) -> Option<Spot> {
-    packed.spots().find(|(_, text)| *text == member).map(|(spot, _)| spot)
+    let member = Element::of(member);
+    packed.spots().find(|(_, element)| *element == member).map(|(spot, _)| spot)
 }
 
 /// The same members, in whatever order and form.

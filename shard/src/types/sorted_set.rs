@@ -10,14 +10,16 @@
 
 mod score;
 
+use crate::memory::block_size;
 use crate::options::Options;
+use crate::types::element::Element;
 use crate::types::packed::{self, Packed, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
 use protocol::number;
 use protocol::request::ArgvBuf;
-use score::{SmallScore, split};
+use score::split;
 use std::ops::Range;
 
 /// How large the small form may get.
@@ -47,7 +49,8 @@ pub struct SortedSet {
 #[derive(Clone, Debug)]
 enum Form {
     Small(Packed),
-    Large(Large),
+    /// In a box, because most sorted sets are small.
+    Large(Box<Large>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -105,11 +108,11 @@ impl SortedSet {
         let form = if members.len() <= limits.entries_max && len_max <= limits.value_len_max {
             let mut packed = Packed::default();
             for (score, member) in members {
-                packed.insert(packed.end(), &[&SmallScore::of(*score), member]);
+                packed.push(&[Element::Text(&score::join(*score, member))]);
             }
             Form::Small(packed)
         } else {
-            Form::Large(Large::from_sorted(members.iter().copied()))
+            Form::Large(Box::new(Large::from_sorted(members.iter().copied())))
         };
         SortedSet { form }
     }
@@ -149,7 +152,9 @@ impl SortedSet {
     pub fn heap_size(&self) -> usize {
         match &self.form {
             Form::Small(packed) => packed.heap_size(),
-            Form::Large(large) => large.members.heap_size() + large.order.heap_size(),
+            Form::Large(large) => {
+                block_size(size_of::<Large>()) + large.members.heap_size() + large.order.heap_size()
+            }
         }
     }
 
@@ -181,7 +186,7 @@ impl SortedSet {
         match &self.form {
             Form::Small(packed) => {
                 let is_before = |entry| matches!(split(entry), (s, m) if is_before(m, s));
-                packed.iter().take_while(|entry| is_before(entry)).count()
+                packed.iter().take_while(|&entry| is_before(entry)).count()
             }
             Form::Large(large) => large
                 .order
@@ -251,9 +256,9 @@ impl SortedSet {
             if packed.len() < limits.entries_max
                 && (member.len() <= limits.value_len_max || found.is_some())
             {
-                let behind = packed.spots().find(|(_, entry)| split(entry) > (score, member));
+                let behind = packed.spots().find(|(_, entry)| split(*entry) > (score, member));
                 let spot = behind.map_or(packed.end(), |(spot, _)| spot);
-                packed.insert(spot, &[&SmallScore::of(score), member]);
+                packed.insert(spot, &[Element::Text(&score::join(score, member))]);
                 return;
             }
             self.enlarge();
@@ -326,7 +331,7 @@ impl SortedSet {
 
     fn enlarge(&mut self) {
         if let Form::Small(packed) = &self.form {
-            self.form = Form::Large(Large::from_sorted(packed.iter().map(split)));
+            self.form = Form::Large(Box::new(Large::from_sorted(packed.iter().map(split))));
         }
     }
 
@@ -401,7 +406,7 @@ impl Large {
 /// The rank of `member`, where its entry begins, and its score.
 fn find(packed: &Packed, member: &[u8]) -> Option<(usize, Spot, f64)> {
     let mut entries = packed.spots().enumerate();
-    let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| split(entry).1 == member)?;
+    let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| split(*entry).1 == member)?;
     Some((rank, spot, split(entry).0))
 }
 
@@ -411,7 +416,7 @@ pub struct Members<'a>(Walk<'a>);
 
 #[derive(Clone, Debug)]
 enum Walk<'a> {
-    Small(std::iter::Take<packed::Iter<'a>>),
+    Small(packed::Iter<'a>),
     Large(&'a Large, ranked::Items<'a, Place>),
 }
 

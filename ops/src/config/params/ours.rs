@@ -9,15 +9,15 @@ const SHARDS_MAX: i128 = 1024;
 
 pub(super) const ROWS: &[Parameter] = &[
     Parameter::integer("shards", 0, SHARDS_MAX, "0")
-        .fixed()
+        .unchanged()
         .store(|s, v| s.shards = v.number())
         .docs("Shards, each with a core of its own; 0: one per CPU that this process may use."),
     Parameter::integer("metrics-port", 0, PORT_MAX, "9121")
-        .fixed()
+        .unchanged()
         .store(|s, v| s.metrics_port = v.number())
         .docs("Port of `/metrics`, `/healthz` and `/readyz`; 0: none."),
     Parameter::of_kind("metrics-bind", Kind::Text(address), "127.0.0.1")
-        .fixed()
+        .unchanged()
         .store(|s, v| s.metrics_bind = v.text())
         .docs("Address of that port; `0.0.0.0` lets other machines see the metrics."),
 ];

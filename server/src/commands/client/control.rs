@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, Message, Notice, Question};
 use crate::peer::Close;
 use crate::runtime::reactor::SocketKey;
+use protocol::command::Flags;
 use protocol::number;
 use shard::CommandError;
 use shard::args::Args;
@@ -213,6 +214,7 @@ impl Core {
             && !shared.is_pausing_writes_only.load(Ordering::Relaxed);
         shared.is_pausing_writes_only.store(is_writes_only && !is_all_paused, Ordering::Relaxed);
         shared.paused_until_ms.fetch_max(until_ms, Ordering::AcqRel);
+        self.shard_mut().hold_expiry(self.is_paused(Flags::WRITE));
     }
 }
 

@@ -60,9 +60,8 @@ fn hincrby(
     let limits = HashLimits::from(ctx.options);
     let mut hash = ctx.get_or_create::<Hash>(key)?;
     let old = match hash.get(field) {
-        Some(text) => {
-            number::parse_i64(text).ok_or(CommandError::text("ERR hash value is not an integer"))?
-        }
+        Some(text) => number::parse_i64(&text)
+            .ok_or(CommandError::text("ERR hash value is not an integer"))?,
         None => 0,
     };
     let sum = old.checked_add(increment).ok_or(CommandError::Overflow)?;
@@ -86,7 +85,7 @@ fn hincrbyfloat(
     let mut hash = ctx.get_or_create::<Hash>(key)?;
     let old = match hash.get(field) {
         Some(text) => {
-            LongDouble::parse(text).ok_or(CommandError::text("ERR hash value is not a float"))?
+            LongDouble::parse(&text).ok_or(CommandError::text("ERR hash value is not a float"))?
         }
         None => LongDouble::ZERO,
     };

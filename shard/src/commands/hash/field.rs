@@ -204,7 +204,7 @@ fn hmget(
 /// Replies with the value of one field, null if there is none.
 fn value_of(hash: Option<&Hash>, field: &[u8], reply: &mut Writer<'_>) {
     match hash.and_then(|hash| hash.get(field)) {
-        Some(value) => reply.bulk(value),
+        Some(value) => reply.bulk(&value),
         None => reply.null(),
     }
 }
@@ -265,7 +265,7 @@ fn hstrlen(
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
     let field = args.bytes()?;
-    reply.integer(hash.and_then(|hash| hash.get(field)).map_or(0, <[u8]>::len) as i64);
+    reply.integer(hash.and_then(|hash| hash.get(field)).map_or(0, |value| value.len()) as i64);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         spec: CommandSpec {
             arity: -2,
-            flags: Flags::READONLY,
+            flags: Flags::of(&[Flags::MAY_REPLICATE, Flags::READONLY]),
             categories: Categories::HYPERLOGLOG,
             keys: &[KeySpec::range(KeyFlags::of(&[KeyFlags::RW, KeyFlags::ACCESS]), 1, -1, 1)
                 .noted("RW because it may change the internal representation of the key, and propagate to replicas")],

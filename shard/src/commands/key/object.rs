@@ -106,7 +106,7 @@ fn object(
         return Ok(());
     }
     let word = args.bytes()?.to_ascii_lowercase();
-    let Some(entry) = ctx.peek(args.key()?) else {
+    let Some(entry) = ctx.peek_quietly(args.key()?) else {
         reply.null();
         return Ok(());
     };

@@ -94,7 +94,7 @@ fn rename(
     let entry = ctx.take(source).ok_or(CommandError::NoSuchKey)?;
     put(ctx, target, entry);
     ctx.changed(source, Event::RENAME_FROM);
-    ctx.changed(target, Event::RENAME_TO);
+    ctx.also_changed(target, Event::RENAME_TO);
     reply.ok();
     Ok(Written::reported())
 }
@@ -114,7 +114,7 @@ fn renamenx(
     let entry = ctx.take(source).expect("it has just been found");
     put(ctx, target, entry);
     ctx.changed(source, Event::RENAME_FROM);
-    ctx.changed(target, Event::RENAME_TO);
+    ctx.also_changed(target, Event::RENAME_TO);
     reply.integer(1);
     Ok(Written::reported())
 }
@@ -296,7 +296,7 @@ fn move_key(
     let entry = ctx.take(key).expect("it has just been found");
     put(&mut ctx.in_database(target_db), key, entry);
     ctx.changed(key, Event::MOVE_FROM);
-    ctx.in_database(target_db).changed(key, Event::MOVE_TO);
+    ctx.in_database(target_db).also_changed(key, Event::MOVE_TO);
     reply.integer(1);
     Ok(Written::reported())
 }

@@ -181,7 +181,7 @@ impl Reference {
     fn value_in(&self, value: ValueRef<'_>) -> Option<Vec<u8>> {
         match &self.field {
             None => Some(value.as_type::<Str>().ok()?.with_bytes(<[u8]>::to_vec)),
-            Some(field) => value.as_type::<Hash>().ok()?.get(field).map(<[u8]>::to_vec),
+            Some(field) => value.as_type::<Hash>().ok()?.get(field).map(|value| value.to_vec()),
         }
     }
 }

@@ -123,7 +123,7 @@ fn combine(
     let (target, argv) = (args.key()?, args.argv());
     let keys = input_keys(&mut args)?;
     for key in keys.clone().filter_map(|index| argv.get(index)) {
-        let _ = ctx.entry(key).counted();
+        Input::of(ctx.entry(key).counted().get().map(|entry| entry.value))?;
     }
     let database = ctx.keyspace.database(ctx.db_index);
     let inputs = keys

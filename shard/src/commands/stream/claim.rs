@@ -210,6 +210,7 @@ fn xclaim(
     let (key, group_name, consumer_name) = (args.key()?, args.bytes()?, args.bytes()?);
     let now_ms = ctx.now.unix_ms();
     let none = || no_group(key, group_name, "");
+    let _ = ctx.entry(key).counted();
     let mut stream = ctx.get_mut::<Stream>(key)?.ok_or_else(none)?;
     let Stream { entries, groups } = &mut *stream;
     let mut group = groups.get_mut(group_name).ok_or_else(none)?;
@@ -262,6 +263,7 @@ fn xautoclaim(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let (key, group_name, consumer_name) = (args.key()?, args.bytes()?, args.bytes()?);
+    let _ = ctx.entry(key).counted();
     let now_ms = ctx.now.unix_ms();
     let text = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let idle_min_ms = integer(&mut args, text)?.max(0);

@@ -159,6 +159,7 @@ fn xack(
     reply: &mut Writer<'_>,
 ) -> Result<Written, CommandError> {
     let (key, name) = (args.key()?, args.bytes()?);
+    let _ = ctx.entry(key).counted();
     let mut stream = ctx.get_mut::<Stream>(key)?;
     let found = stream.as_mut();
     let Some(mut group) = found.and_then(|stream| stream.groups.get_mut(name)) else {

@@ -1,6 +1,6 @@
 //! A run: some elements of a list, one behind the other in one allocation.
 //!
-//! Path: `types::list` -> here -> `types::list::element`.
+//! Path: `types::list` -> here -> `types::element`.
 //! Layout: groups of 16 elements. Before each group but the first stands a link: the distance in bytes from the start
 //! of the group before it (`u16` le). So nothing is stored with each element for walking backwards: that goes from link
 //! to link, and forwards inside a group.
@@ -12,8 +12,8 @@
 //! `phase` of its group; `last_group` is where the last group starts, or where it would, if `start` lies behind that.
 
 use super::End;
-use super::element::Element;
-use crate::memory::block_size;
+use crate::memory::{block_size, shrink};
+use crate::types::element::Element;
 use std::ops::Range;
 
 /// Elements of a group.
@@ -179,7 +179,9 @@ impl Run {
     /// Gives back memory that nothing is in: for a run that is not about to grow.
     pub(super) fn seal(&mut self) {
         self.close_gap();
-        self.bytes.shrink_to_fit();
+        if block_size(self.bytes.len()) < self.heap_size() {
+            shrink(&mut self.bytes, 0);
+        }
     }
 
     fn append(&mut self, element: Element<'_>) {
@@ -257,7 +259,7 @@ impl Run {
 
     fn shrink(&mut self) {
         if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
-            self.bytes.shrink_to_fit();
+            shrink(&mut self.bytes, 0);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rng::Rng;
+use crate::types::element::Text;
 use crate::types::hash::{Hash, HashLimits};
 use crate::types::list::{End, List, ListLimit};
 use crate::types::sorted_set::{SortedSet, SortedSetLimits};
@@ -130,7 +131,7 @@ fn what_only_older_servers_write_is_read() {
 
     let hash = load_bytes(ValueType::HashZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::Hash(hash) = hash else { panic!("a hash") };
-    assert!(hash.iter().eq([(b"a".as_slice(), b"1".as_slice())]));
+    assert!(hash.iter().eq([(Text::Stored(b"a"), Text::Stored(b"1"))]));
     assert_eq!(hash.encoding(), "listpack");
     let set = load_bytes(ValueType::SortedSetZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::SortedSet(set) = set else { panic!("a sorted set") };
@@ -139,7 +140,7 @@ fn what_only_older_servers_write_is_read() {
     let zipmap = b"\x01\x01f\x01\x00v\xff";
     let hash = load_bytes(ValueType::HashZipmap, |writer| writer.string(zipmap)).unwrap();
     let Value::Hash(hash) = hash else { panic!("a hash") };
-    assert_eq!(hash.get(b"f"), Some(b"v".as_slice()));
+    assert_eq!(hash.get(b"f"), Some(Text::Stored(b"v")));
 
     let set = load_bytes(ValueType::SortedSetText, |writer| {
         writer.length(2);

@@ -3,10 +3,12 @@
 //! One byte below 0xF0 is an integer from 0 to 239. 0xF0 + n - 1 stands before an integer of n bytes (le, up to 7), 0xFF
 //! before any other double (le). So there is no negative zero, as there is none in Redis's small form.
 
+use crate::types::element::Element;
+use smallvec::SmallVec;
 use std::ops::Deref;
 
 /// A score as the small form has it.
-pub(super) struct SmallScore {
+struct SmallScore {
     bytes: [u8; 9],
     len: usize,
 }
@@ -20,7 +22,7 @@ const INTEGER_WIDTH_MAX: usize = 7;
 
 impl SmallScore {
     /// The stored form of `score`, which is not NaN.
-    pub(super) fn of(score: f64) -> Self {
+    fn of(score: f64) -> Self {
         let integer = score as i64;
         let sign_bits = if integer < 0 { integer.leading_ones() } else { integer.leading_zeros() };
         let width = (64 - sign_bits as usize + 1).div_ceil(8);
@@ -49,9 +51,16 @@ impl Deref for SmallScore {
     }
 }
 
+/// An entry of the small form: score and member.
+pub(super) fn join(score: f64, member: &[u8]) -> SmallVec<[u8; 96]> {
+    let mut entry = SmallVec::from_slice(&SmallScore::of(score));
+    entry.extend_from_slice(member);
+    entry
+}
+
 /// The score and the member of an entry of the small form.
-pub(super) fn split(entry: &[u8]) -> (f64, &[u8]) {
-    let (&head, rest) = entry.split_first().expect("an entry begins with its score");
+pub(super) fn split(entry: Element<'_>) -> (f64, &[u8]) {
+    let (&head, rest) = entry.bytes().split_first().expect("an entry begins with its score");
     match head {
         0..WIDE_SCORE => (f64::from(head), rest),
         DOUBLE_SCORE => {
@@ -96,8 +105,8 @@ mod tests {
         ] {
             let small = SmallScore::of(score);
             assert_eq!(small.len(), len, "{score}");
-            let entry = [&small, b"member".as_slice()].concat();
-            assert_eq!(split(&entry), (score, b"member".as_slice()));
+            let entry = join(score, b"member");
+            assert_eq!(split(Element::Text(&entry)), (score, b"member".as_slice()));
         }
     }
 }

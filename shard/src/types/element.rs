@@ -1,7 +1,8 @@
-//! One element of a list as it is stored: a head, and what does not fit into it.
+//! One element of a list, or of another collection while that is small, as it is stored: a head, and what does not fit
+//! into it.
 //!
-//! Path: `types::list::run` -> here. Text that is an integer is stored as one, so an element has exactly one form, and
-//! two elements are equal if their forms are.
+//! Path: `types::{list::run, packed}` -> here. Text that is an integer is stored as one, so an element has exactly one
+//! form, and two elements are equal if their forms are.
 //!
 //! | Head | Behind it | Element |
 //! |---|---|---|
@@ -33,7 +34,7 @@ pub enum Element<'a> {
 /// The text of an element, wherever it lies.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'a> {
-    /// In the list.
+    /// In the collection.
     Stored(&'a [u8]),
     /// Here: the digits of an integer and how many there are.
     Digits([u8; 20], u8),
@@ -50,11 +51,26 @@ impl Deref for Text<'_> {
     }
 }
 
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
 impl<'a> Element<'a> {
     /// The element with this text.
     #[must_use]
     pub fn of(text: &'a [u8]) -> Self {
         number::parse_i64(text).map_or(Element::Text(text), Element::Integer)
+    }
+
+    /// The bytes of an element that is no integer, which the caller knows.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Element::Text(text) => text,
+            Element::Integer(_) => unreachable!("the element was stored as text"),
+        }
     }
 
     /// Its text.
@@ -101,7 +117,7 @@ impl<'a> Element<'a> {
 
     /// Bytes that it takes here.
     #[must_use]
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Element::Integer(0..=127) => 1,
             Element::Integer(-4096..=4095) => 2,
@@ -115,7 +131,8 @@ impl<'a> Element<'a> {
     }
 
     /// Appends its stored form.
-    pub(super) fn encode(self, out: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
         match self {
             Element::Integer(integer @ 0..=127) => out.push(integer as u8),
             Element::Integer(integer @ -4096..=4095) => {
@@ -146,7 +163,7 @@ impl<'a> Element<'a> {
 
     /// The element that `bytes` begins with, and the bytes it takes.
     #[inline]
-    pub(super) fn decode(bytes: &'a [u8]) -> (Self, usize) {
+    pub(crate) fn decode(bytes: &'a [u8]) -> (Self, usize) {
         let head = bytes[0];
         match head {
             0..SHORT_TEXT => (Element::Integer(i64::from(head)), 1),
@@ -179,7 +196,7 @@ impl<'a> Element<'a> {
 
     /// The bytes that the element at the beginning of `bytes` takes.
     #[inline]
-    pub(super) fn size_at(bytes: &[u8]) -> usize {
+    pub(crate) fn size_at(bytes: &[u8]) -> usize {
         let head = bytes[0];
         match head {
             0..SHORT_TEXT => 1,
