@@ -52,6 +52,10 @@ oracle: ## Compare replies with a real Redis, byte for byte (ORACLE_SEED, ORACLE
 bench: build ## Server CPU per operation against redis-server, in one run (ARGS="--quick")
 	cargo run --release --locked -q -p bench --bin bench -- $(ARGS)
 
+.PHONY: bench-types
+bench-types: build ## Server CPU per operation of every data type, and time against size (ARGS="--quick")
+	cargo run --release --locked -q -p bench --bin types -- $(ARGS)
+
 .PHONY: bench-idle
 bench-idle: build ## Memory of idle connections against redis-server
 	cargo run --release --locked -q -p bench --bin idle -- $(ARGS)

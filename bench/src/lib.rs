@@ -1,16 +1,17 @@
 //! Load and measurements from outside: what Rialto does for its users, and what it costs.
 //!
-//! Five programs stand on this library, and each works against any Redis-compatible server:
+//! Six programs stand on this library, and each works against any Redis-compatible server:
 //!
 //! * `feed`: the market-data feed. Writes, reads and subscribes as trading platforms do, and checks
 //!   everything it reads ([`feed`]);
 //! * `bench`: server CPU per operation, side by side with Redis, from one run ([`speed`]);
+//! * `types`: the same for the commands of all data types, and time against size ([`types`]);
 //! * `idle`: what idle connections cost ([`idle`]);
 //! * `memory`: what keys and elements cost, and what is left of `maxmemory` under churn ([`memory`]);
 //! * `hits`: how well eviction chooses: the hit ratio of a cache ([`hits`]).
 //!
 //! Reading order: [`arguments`], [`clock`], [`random`], [`output`], [`process`], [`server`], [`pipe`],
-//! [`results`], then the five.
+//! [`results`], then the six.
 //! `docs/benchmarking.md` says how to run them and how to read what they print.
 
 pub mod arguments;
@@ -27,3 +28,4 @@ pub mod hits;
 pub mod idle;
 pub mod memory;
 pub mod speed;
+pub mod types;

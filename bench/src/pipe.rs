@@ -18,6 +18,8 @@ pub enum Reply {
     Status,
     /// An integer.
     Integer(i64),
+    /// An array with so many elements, which have been read and are of no interest.
+    Array(usize),
     /// An error, with its text.
     Error(String),
 }
@@ -49,7 +51,7 @@ impl Pipe {
         self.socket.write_all(requests)
     }
 
-    /// Reads one reply; arrays are not understood.
+    /// Reads one reply.
     ///
     /// # Errors
     /// When the connection is lost or the reply is of no kind that was expected.
@@ -64,7 +66,16 @@ impl Pipe {
             Some(("+", _)) => Ok(Reply::Status),
             Some((":", rest)) => Ok(Reply::Integer(number(rest)?)),
             Some(("-", rest)) => Ok(Reply::Error(rest.to_owned())),
-            Some(("$", "-1")) => Ok(Reply::Nil),
+            Some(("$" | "*", "-1")) => Ok(Reply::Nil),
+            Some(("*", rest)) => {
+                let len = usize::try_from(number(rest)?).map_err(io::Error::other)?;
+                for _ in 0..len {
+                    if let Reply::Error(text) = self.read()? {
+                        return Ok(Reply::Error(text));
+                    }
+                }
+                Ok(Reply::Array(len))
+            }
             Some(("$", rest)) => {
                 let len = number(rest)?.unsigned_abs() + 2;
                 let mut bulk = (&mut self.replies).take(len);
@@ -166,13 +177,18 @@ mod tests {
         let port = listener.local_addr().expect("it is bound").port();
         let mut pipe = Pipe::connect(port).expect("it listens");
         let (mut server, _) = listener.accept().expect("it has connected");
-        server.write_all(b"+OK\r\n$-1\r\n$3\r\nabc\r\n:-7\r\n-ERR no\r\n*0\r\n").expect("open");
+        server
+            .write_all(
+                b"+OK\r\n$-1\r\n$3\r\nabc\r\n:-7\r\n-ERR no\r\n*2\r\n*1\r\n:1\r\n$1\r\nx\r\n%0\r\n",
+            )
+            .expect("open");
         let mut next = || pipe.read().expect("a reply");
         assert_eq!(next(), Reply::Status);
         assert_eq!(next(), Reply::Nil);
         assert_eq!(next(), Reply::Bulk);
         assert_eq!(next(), Reply::Integer(-7));
         assert_eq!(next(), Reply::Error("ERR no".to_owned()));
+        assert_eq!(next(), Reply::Array(2));
         assert!(pipe.read().is_err());
     }
 }
