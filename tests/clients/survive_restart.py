@@ -37,7 +37,11 @@ class Writer(threading.Thread):
 
     def run(self):
         while not self.ending.is_set():
-            self.client.set("last", self.acknowledged + 1)
+            try:
+                self.client.set("last", self.acknowledged + 1)
+            except redis.ConnectionError:
+                # The library retries commands, but not the greeting of a new connection that the leaving server cuts.
+                continue
             self.acknowledged += 1
 
     def end(self):
