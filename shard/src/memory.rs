@@ -37,6 +37,26 @@ pub fn shrink<T>(vec: &mut Vec<T>, capacity: usize) {
     *vec = smaller;
 }
 
+/// Entries that a node of the standard library's trees has room for.
+const NODE_LEN: usize = 11;
+/// Entries that a node has where they came in ascending order: full nodes are split so.
+const NODE_LEN_USUAL: usize = 7;
+
+/// About the bytes that a `BTreeMap` or `BTreeSet` of `len` entries takes, where an entry has `entry_size` bytes: exact up
+/// to eleven entries. An empty one must be new: one that was emptied keeps a node.
+#[must_use]
+pub const fn tree_size(len: usize, entry_size: usize) -> usize {
+    const LINKS: usize = 16;
+    let leaf = NODE_LEN * entry_size + LINKS;
+    let leaf_count = match len {
+        0 => return 0,
+        1..=NODE_LEN => 1,
+        _ => len.div_ceil(NODE_LEN_USUAL),
+    };
+    let inner = leaf + (NODE_LEN + 1) * size_of::<usize>();
+    leaf_count * block_size(leaf) + leaf_count / NODE_LEN_USUAL * block_size(inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

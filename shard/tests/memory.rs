@@ -67,7 +67,14 @@ impl World {
         world
     }
 
+    /// Runs a command that succeeds.
     fn run(&mut self, words: &[&[u8]]) {
+        self.run_any(words);
+        assert!(!self.reply.starts_with(b"-"), "{}", self.reply.escape_ascii());
+    }
+
+    /// Runs a command that may be refused.
+    fn run_any(&mut self, words: &[&[u8]]) {
         let argv: ArgvBuf = words.iter().copied().collect();
         let argv = argv.as_argv();
         let command = commands::find(words[0]).expect("a command");
@@ -75,7 +82,6 @@ impl World {
         let call = Call { command, argv, db: 0, resp: Resp::V2, client };
         self.reply.clear();
         let _ = self.shard.execute(NOW, &call, &mut self.reply);
-        assert!(!self.reply.starts_with(b"-"), "{}", self.reply.escape_ascii());
     }
 
     /// A word of up to `len_max` bytes that is no number.
@@ -188,6 +194,156 @@ fn large_hashes() {
         match world.rng.below(4) {
             0 => world.run(&[b"HDEL", key, &field]),
             _ => world.run(&[b"HSET", key, &field, &value, b"always", b"there", &value, b""]),
+        }
+    });
+}
+
+#[test]
+fn small_hashes() {
+    compare("small hashes", &Options::default(), |world, key| {
+        let (field, value) = (world.word(6), world.word(20));
+        match world.rng.below(4) {
+            0 => world.run(&[b"HDEL", key, &field]),
+            _ => world.run(&[b"HSET", key, &field, &value, b"always", b"there"]),
+        }
+    });
+}
+
+#[test]
+fn packed_hashes_of_all_lengths() {
+    let options = Options { hash_max_listpack_entries: 20, ..Options::default() };
+    compare("packed hashes of all lengths", &options, |world, key| {
+        let (field, value) = (world.word(1), world.word(60));
+        match world.rng.below(3) {
+            0 => world.run(&[b"HDEL", key, &field, b"a", b"b", b"c", b"d"]),
+            _ => world.run(&[b"HSET", key, &field, &value]),
+        }
+    });
+}
+
+#[test]
+fn lists() {
+    compare("lists", &Options::default(), |world, key| {
+        let len_max = [8, 100, 3_000][world.rng.below(3)];
+        let element = world.word(len_max);
+        match world.rng.below(6) {
+            0 => world.run(&[b"LPOP", key, b"2"]),
+            1 => world.run(&[b"RPOP", key]),
+            2 => world.run(&[b"LTRIM", key, b"1", b"-2"]),
+            3 => world.run(&[b"LPUSH", key, &element, b"12345"]),
+            _ => world.run(&[b"RPUSH", key, &element]),
+        }
+    });
+}
+
+#[test]
+fn sets_of_integers() {
+    compare("sets of integers", &Options::default(), |world, key| {
+        let bits = world.rng.below(64);
+        let member = (world.rng.next_u64() as i64 >> bits).to_string().into_bytes();
+        match world.rng.below(4) {
+            0 => world.run(&[b"SPOP", key]),
+            _ => world.run(&[b"SADD", key, &member, b"1", b"20"]),
+        }
+    });
+}
+
+#[test]
+fn packed_sets() {
+    compare("packed sets", &Options::default(), |world, key| {
+        let member = world.word(12);
+        match world.rng.below(4) {
+            0 => world.run(&[b"SPOP", key]),
+            _ => world.run(&[b"SADD", key, &member, b"always"]),
+        }
+    });
+}
+
+#[test]
+fn large_sets() {
+    let options = Options { set_max_listpack_entries: 4, ..Options::default() };
+    compare("large sets", &options, |world, key| {
+        let member = world.word(30);
+        match world.rng.below(6) {
+            0 => world.run(&[b"SPOP", key]),
+            _ => world.run(&[b"SADD", key, &member, b"always"]),
+        }
+    });
+}
+
+#[test]
+fn packed_sorted_sets() {
+    compare("packed sorted sets", &Options::default(), |world, key| {
+        let member = world.word(12);
+        let score = world.rng.below(1_000).to_string().into_bytes();
+        match world.rng.below(4) {
+            0 => world.run(&[b"ZPOPMIN", key]),
+            _ => world.run(&[b"ZADD", key, &score, &member, b"1.5", b"always"]),
+        }
+    });
+}
+
+#[test]
+fn large_sorted_sets() {
+    let options = Options { zset_max_listpack_entries: 4, ..Options::default() };
+    compare("large sorted sets", &options, |world, key| {
+        let member = world.word(30);
+        let score = world.rng.below(1_000).to_string().into_bytes();
+        match world.rng.below(6) {
+            0 => world.run(&[b"ZPOPMAX", key]),
+            _ => world.run(&[b"ZADD", key, &score, &member, b"1.5", b"always"]),
+        }
+    });
+}
+
+#[test]
+fn one_large_collection_of_each_type() {
+    let options = Options::default();
+    let mut world = World::new(7, options);
+    for round in 0..30 {
+        for _ in 0..2_000 {
+            let (word, long) = (world.word(20), world.word(100));
+            let score = world.rng.below(100_000).to_string().into_bytes();
+            world.run(&[b"HSET", b"hash", &word, &long]);
+            world.run(&[b"SADD", b"set", &word]);
+            world.run(&[b"ZADD", b"zset", &score, &word]);
+            world.run(&[b"RPUSH", b"list", &word]);
+        }
+        world.check(&format!("large collections, seed 7, round {round}"));
+    }
+}
+
+#[test]
+fn streams() {
+    compare("streams", &Options::default(), |world, key| {
+        let (field, value) = (world.word(6), world.word(40));
+        match world.rng.below(8) {
+            0 => world.run(&[b"XTRIM", key, b"MAXLEN", b"20"]),
+            1 => world.run(&[b"XADD", key, b"MAXLEN", b"~", b"30", b"*", &field, &value]),
+            _ => world.run(&[b"XADD", key, b"*", b"name", &value, &field, b"5"]),
+        }
+    });
+}
+
+#[test]
+fn streams_with_groups() {
+    compare("streams with groups", &Options::default(), |world, key| {
+        let (value, consumer) = (world.word(20), world.word(1));
+        world.run(&[b"XADD", key, b"*", b"name", &value]);
+        match world.rng.below(4) {
+            0 => world.run_any(&[b"XGROUP", b"CREATE", key, b"group", b"0"]),
+            1 => world.run_any(&[b"XGROUP", b"DELCONSUMER", key, b"group", &consumer]),
+            _ => world.run_any(&[
+                b"XREADGROUP",
+                b"GROUP",
+                b"group",
+                &consumer,
+                b"COUNT",
+                b"3",
+                b"STREAMS",
+                key,
+                b">",
+            ]),
         }
     });
 }

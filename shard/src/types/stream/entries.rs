@@ -7,10 +7,8 @@
 use super::block::{Block, BlockLimit, Entry, Slot, Slots};
 use super::id::StreamId;
 use super::radix;
+use crate::memory::tree_size;
 use std::collections::{BTreeMap, btree_map};
-
-/// What a block takes beside its bytes: its place in the tree, which is rarely more than two thirds full.
-const BLOCK_SIZE: usize = (size_of::<StreamId>() + size_of::<Block>()) * 3 / 2;
 
 /// Entries in order.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ pub struct Entries {
     added_count: u64,
     /// Nodes of Redis's radix tree of the same blocks.
     radix_node_count: usize,
-    /// Bytes of heap of all blocks.
+    /// Bytes of heap of what is in the blocks.
     heap_size: usize,
 }
 
@@ -117,7 +115,7 @@ impl Entries {
     /// Bytes of heap this holds.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.heap_size
+        self.heap_size + tree_size(self.sealed.len(), size_of::<(StreamId, Block)>())
     }
 
     /// Sets what XSETID sets; `None` leaves a figure as it is.
@@ -179,7 +177,7 @@ impl Entries {
             self.sealed.insert(full.first(), full);
         }
         self.radix_node_count += self.radix_nodes_of(block.first());
-        self.heap_size += BLOCK_SIZE + block.heap_size();
+        self.heap_size += block.heap_size();
         self.tail = Some(block);
     }
 
@@ -200,9 +198,13 @@ impl Entries {
     fn remove_block(&mut self, first: StreamId) {
         let is_tail = self.tail.as_ref().is_some_and(|tail| tail.first() == first);
         let block = if is_tail { self.tail.take() } else { self.sealed.remove(&first) };
+        if self.sealed.is_empty() {
+            // A tree that was emptied keeps a node.
+            self.sealed = BTreeMap::new();
+        }
         let block = block.expect("the caller has found it");
         self.len -= block.live_count();
-        self.heap_size -= BLOCK_SIZE + block.heap_size();
+        self.heap_size -= block.heap_size();
         self.radix_node_count -= self.radix_nodes_of(first);
     }
 
@@ -397,8 +399,8 @@ impl Entries {
         blocks.iter().for_each(|block| block.check_invariants());
         assert!(blocks.is_sorted_by(|a, b| a.last() < b.first()));
         assert_eq!(blocks.iter().map(|block| block.live_count()).sum::<usize>(), self.len());
-        let heap_size: usize = blocks.iter().map(|block| BLOCK_SIZE + block.heap_size()).sum();
-        assert_eq!(heap_size, self.heap_size());
+        let heap_size: usize = blocks.iter().map(|block| block.heap_size()).sum();
+        assert_eq!(heap_size, self.heap_size);
         assert!(blocks.last().is_none_or(|block| block.last() <= self.last_id));
     }
 }
@@ -407,10 +409,7 @@ impl Entries {
 impl Clone for Entries {
     fn clone(&self) -> Self {
         let mut copy = Entries { sealed: self.sealed.clone(), tail: self.tail.clone(), ..*self };
-        copy.heap_size = copy
-            .blocks(StreamId::MIN, StreamId::MAX)
-            .map(|block| BLOCK_SIZE + block.heap_size())
-            .sum();
+        copy.heap_size = copy.blocks(StreamId::MIN, StreamId::MAX).map(Block::heap_size).sum();
         copy
     }
 }

@@ -4,16 +4,10 @@
 //! Invariant: a pending entry belongs to one consumer of its group, and stands in that consumer's list too.
 
 use super::id::StreamId;
+use crate::memory::{block_size, tree_size};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::sync::Arc;
-
-/// What a pending entry takes: its places in two trees, which are about two thirds full.
-const PENDING_SIZE: usize = (size_of::<(StreamId, Pending)>() + size_of::<StreamId>()) * 3 / 2;
-/// What a consumer takes beside its name: its slot and its place in the tree of names.
-const CONSUMER_SIZE: usize = size_of::<Option<Consumer>>() + 2 * size_of::<(Arc<[u8]>, u32)>();
-/// What a group takes beside its name and its contents.
-const GROUP_SIZE: usize = 3 * size_of::<(Box<[u8]>, Group)>() / 2;
 
 /// A consumer of a group, good until the consumer is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +48,11 @@ impl Consumer {
         self.pending.len()
     }
 
+    /// Bytes of what it has not acknowledged.
+    fn pending_size(&self) -> usize {
+        tree_size(self.pending.len(), size_of::<StreamId>())
+    }
+
     /// The ids of entries in a range that it has not acknowledged, in order.
     pub fn pending(&self, ids: RangeInclusive<StreamId>) -> impl Iterator<Item = StreamId> + '_ {
         let is_range = ids.start() <= ids.end();
@@ -74,8 +73,14 @@ pub struct Group {
     /// Numbers of removed consumers.
     free: Vec<ConsumerId>,
     by_name: BTreeMap<Arc<[u8]>, ConsumerId>,
-    /// Bytes of the consumers' names.
-    names_len: usize,
+    /// Bytes of the consumers' names, and of what they have not acknowledged.
+    consumers_size: usize,
+}
+
+/// Bytes of a consumer's name.
+fn name_size(name: &[u8]) -> usize {
+    const COUNTS: usize = 2 * size_of::<usize>();
+    block_size((COUNTS + name.len()).next_multiple_of(size_of::<usize>()))
 }
 
 impl Group {
@@ -110,7 +115,7 @@ impl Group {
             self.consumers.push(None);
             ConsumerId(index.expect("fewer consumers than bytes of memory"))
         });
-        self.names_len += name.len();
+        self.consumers_size += name_size(&name);
         self.by_name.insert(Arc::clone(&name), id);
         let consumer =
             Consumer { name, seen_at_ms: now_ms, active_at_ms: -1, pending: BTreeSet::new() };
@@ -124,10 +129,11 @@ impl Group {
         let consumer = consumer.expect("an id of a consumer that is there");
         self.free.push(id);
         self.by_name.remove(&consumer.name);
-        self.names_len -= consumer.name.len();
+        self.consumers_size -= name_size(&consumer.name) + consumer.pending_size();
         for id in &consumer.pending {
             self.pending.remove(id);
         }
+        self.drop_empty_tree();
         consumer.pending.len()
     }
 
@@ -166,21 +172,50 @@ impl Group {
             return;
         }
         if let Some(before) = before {
-            self.consumer_mut(before.consumer).pending.remove(&id);
+            self.change_pending(before.consumer, |ids| ids.remove(&id));
         }
-        self.consumer_mut(pending.consumer).pending.insert(id);
+        self.change_pending(pending.consumer, |ids| ids.insert(id));
+    }
+
+    /// Changes what a consumer has not acknowledged, and counts its bytes.
+    fn change_pending(
+        &mut self,
+        id: ConsumerId,
+        change: impl FnOnce(&mut BTreeSet<StreamId>) -> bool,
+    ) {
+        let consumer = self.consumer_mut(id);
+        let before = consumer.pending_size();
+        change(&mut consumer.pending);
+        if consumer.pending.is_empty() {
+            // A tree that was emptied keeps a node.
+            consumer.pending = BTreeSet::new();
+        }
+        let after = consumer.pending_size();
+        self.consumers_size = self.consumers_size + after - before;
+    }
+
+    fn drop_empty_tree(&mut self) {
+        if self.pending.is_empty() {
+            // As above.
+            self.pending = BTreeMap::new();
+        }
     }
 
     /// Forgets the delivery of an entry; says whether there was one.
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
         let Some(pending) = self.pending.remove(&id) else { return false };
-        self.consumer_mut(pending.consumer).pending.remove(&id);
+        self.change_pending(pending.consumer, |ids| ids.remove(&id));
+        self.drop_empty_tree();
         true
     }
 
     /// About the bytes of heap it holds.
     fn heap_size(&self) -> usize {
-        self.pending.len() * PENDING_SIZE + self.by_name.len() * CONSUMER_SIZE + self.names_len
+        tree_size(self.pending.len(), size_of::<(StreamId, Pending)>())
+            + block_size(self.consumers.capacity() * size_of::<Option<Consumer>>())
+            + block_size(self.free.capacity() * size_of::<ConsumerId>())
+            + tree_size(self.by_name.len(), size_of::<Arc<[u8]>>() + size_of::<ConsumerId>())
+            + self.consumers_size
     }
 
     /// Drops about `budget` pending entries or consumers; says whether some are left. For a group that is going.
@@ -218,6 +253,8 @@ impl Group {
             assert!(self.consumer(pending.consumer).pending.contains(id));
         }
         assert_eq!(self.consumers.iter().flatten().count(), self.by_name.len());
+        let sizes = self.consumers().map(|one| name_size(&one.name) + one.pending_size());
+        assert_eq!(sizes.sum::<usize>(), self.consumers_size);
     }
 }
 
@@ -236,10 +273,20 @@ impl PartialEq for Group {
 }
 
 /// The groups of a stream by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Groups {
     by_name: BTreeMap<Box<[u8]>, Group>,
+    /// Bytes of heap of names and groups.
     heap_size: usize,
+}
+
+impl Clone for Groups {
+    fn clone(&self) -> Self {
+        let by_name = self.by_name.clone();
+        // Copies have no room to spare, so they may be smaller.
+        let sizes = by_name.iter().map(|(name, group)| block_size(name.len()) + group.heap_size());
+        Groups { heap_size: sizes.sum(), by_name }
+    }
 }
 
 impl Groups {
@@ -278,7 +325,7 @@ impl Groups {
         if self.by_name.contains_key(name) {
             return false;
         }
-        self.heap_size += GROUP_SIZE + name.len();
+        self.heap_size += block_size(name.len());
         self.by_name.insert(name.into(), Group { last_id, entries_read, ..Group::default() });
         true
     }
@@ -286,14 +333,17 @@ impl Groups {
     /// Removes a group with all it has; says whether there was one.
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let Some(group) = self.by_name.remove(name) else { return false };
-        self.heap_size -= GROUP_SIZE + name.len() + group.heap_size();
+        self.heap_size -= block_size(name.len()) + group.heap_size();
+        if self.by_name.is_empty() {
+            self.by_name = BTreeMap::new();
+        }
         true
     }
 
     /// About the bytes of heap all of them hold. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.heap_size
+        self.heap_size + tree_size(self.by_name.len(), size_of::<(Box<[u8]>, Group)>())
     }
 
     /// As [`Group::free_some`], for all groups.
@@ -309,7 +359,7 @@ impl Groups {
     #[cfg(test)]
     pub(super) fn check_invariants(&self) {
         self.by_name.values().for_each(Group::check_invariants);
-        let sizes = self.iter().map(|(name, group)| GROUP_SIZE + name.len() + group.heap_size());
+        let sizes = self.iter().map(|(name, group)| block_size(name.len()) + group.heap_size());
         assert_eq!(sizes.sum::<usize>(), self.heap_size);
     }
 }
