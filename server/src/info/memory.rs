@@ -9,6 +9,7 @@ use super::sections::{Lines, Source, human};
 use crate::core::Core;
 use crate::memory::MemoryUse;
 use crate::message::CoreReport;
+use shard::keyspace::WorkStats;
 
 /// Figures of one moment, in bytes where nothing else is said.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct Figures {
     pub(crate) pending_count: u64,
     /// `maxmemory`; 0: no limit.
     pub(crate) limit: u64,
+    /// The largest pieces of work that growing or shrinking a table has put into one operation.
+    pub(crate) table_work: WorkStats,
 }
 
 impl Figures {
@@ -49,6 +52,9 @@ impl Figures {
             client_count: core.shared.clients.len() as u64,
             pending_count: reports.iter().map(|report| report.shard.pending_count as u64).sum(),
             limit: core.settings_ref().maxmemory_bytes,
+            table_work: reports
+                .iter()
+                .fold(WorkStats::default(), |most, report| most.max(report.shard.table_work)),
         }
     }
 
@@ -152,6 +158,8 @@ impl Source<'_> {
         lines.add("active_defrag_running", 0);
         lines.add("lazyfree_pending_objects", figures.pending_count);
         lines.add("lazyfreed_objects", totals.lazyfreed_objects);
+        lines.add("table_longest_us", figures.table_work.longest_ns.div_ceil(1_000));
+        lines.add("table_moved_max", figures.table_work.moved_max);
     }
 }
 

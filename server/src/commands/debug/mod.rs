@@ -46,7 +46,7 @@ const HELP: &[&str] = &[
     "ERROR <text>",
     "    Answers an error with this text.",
     "HTSTATS <db>",
-    "    Shows how many keys of a database lie on each shard.",
+    "    Shows how many keys of a database lie on each shard, and the largest piece of table work of one operation.",
     "LOADAOF",
     "    Makes every value anew from the commands that a rewritten append-only file would hold.",
     "LOG <message>",
@@ -203,6 +203,9 @@ async fn key_counts(connection: &mut Connection, mut args: Args<'_>) -> Result<(
         let figures = report.shard.databases[db as usize];
         let (keys, expires) = (figures.keys, figures.expires);
         writeln!(text, "shard {index}: {keys} keys, {expires} of them with an expiry")
+            .expect("a String takes all");
+        let (moved, ns) = (report.shard.table_work.moved_max, report.shard.table_work.longest_ns);
+        writeln!(text, "  most table work in one operation: {moved} keys moved, {ns} ns")
             .expect("a String takes all");
     }
     connection.reply(|writer| writer.verbatim(b"txt", text.as_bytes()));
