@@ -45,6 +45,7 @@ fn compare(matches: &ArgMatches) -> Result<(), String> {
         "ratio",
         "accounted, bytes",
         "peak while loading",
+        "longest table work, µs",
     ]);
     for data in ALL.iter().filter(|data| is_asked(data.name)) {
         let ours = measure(&subject, data, part)?;
@@ -91,6 +92,7 @@ fn cost_row(data: &Data, ours: Option<Cost>, theirs: Option<Cost>) -> Vec<String
         show(ratio, 2),
         show(ours.map(|cost| cost.accounted_each), 1),
         show(ours.map(|cost| cost.peak), 2),
+        show(ours.and_then(|cost| cost.table_longest_us).map(|time| time as f64), 0),
     ]
 }
 
@@ -98,7 +100,7 @@ fn cost_json(cost: Option<Cost>) -> Value {
     cost.map_or(Value::Null, |cost| {
         json!({
             "bytes_each": cost.bytes_each, "peak": cost.peak,
-            "accounted_each": cost.accounted_each,
+            "accounted_each": cost.accounted_each, "table_longest_us": cost.table_longest_us,
         })
     })
 }

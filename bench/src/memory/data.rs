@@ -26,6 +26,9 @@ pub const ALL: &[Data] = &[
     keys("16-byte key, 16-byte value", 2_000_000, |bytes, number| {
         encode(bytes, &[b"SET", &key(number), &text(number)]);
     }),
+    keys("16-byte key, 16-byte value, 10 million", 10_000_000, |bytes, number| {
+        encode(bytes, &[b"SET", &key(number), &text(number)]);
+    }),
     keys("16-byte key, 16-byte value, TTL", 2_000_000, |bytes, number| {
         encode(bytes, &[b"SET", &key(number), &text(number), b"EX", b"100000"]);
     }),

@@ -33,6 +33,8 @@ pub struct Cost {
     pub peak: f64,
     /// What the server accounts for, for each key or element.
     pub accounted_each: f64,
+    /// The longest that growing a table has held up one request, in microseconds, where the server says so.
+    pub table_longest_us: Option<u64>,
 }
 
 /// Starts `binary`, loads `data`, and says what it costs; `None` if the server does not know the command.
@@ -61,6 +63,7 @@ pub fn measure(binary: &Binary, data: &Data, part: usize) -> Result<Option<Cost>
         bytes_each: growth / each,
         peak: peak.saturating_sub(before) as f64 / growth,
         accounted_each: accounted as f64 / each,
+        table_longest_us: pipe.info("table_longest_us").ok(),
     }))
 }
 
