@@ -132,6 +132,7 @@ impl Shard {
             self.waiters.take(key, |waiter| wants(waiter.command, kind))
         {
             if waiter.claim.take() {
+                let key_index = self.first_ready(now, key_index, &waiter);
                 self.serve(now, key_index, &waiter);
                 if !waiter.is_remote {
                     // It may have waited for other keys of this shard too.
@@ -144,6 +145,24 @@ impl Shard {
             }
         }
         false
+    }
+
+    /// The key that a client is served from whose turn has come for the one at `ready`: as Redis 7.2 runs the command once
+    /// more, that is the leftmost of its keys that has something. Keys of other shards are not looked at.
+    fn first_ready(&mut self, now: Now, ready: usize, waiter: &Waiter) -> usize {
+        let Run::FirstOf { .. } = waiter.command.run else { return ready };
+        let argv = waiter.argv.as_argv();
+        let waited = waiter.command.waited_keys(argv).into_iter().take_while(|at| *at < ready);
+        for key_index in waited {
+            let key = key_at(argv, key_index);
+            let entry = self.keyspace.database(waiter.db).find(key, now);
+            let has_something =
+                entry.is_some_and(|entry| wants(waiter.command, entry.value.kind()));
+            if has_something && !self.locks.is_claimed(key) {
+                return key_index;
+            }
+        }
+        ready
     }
 
     /// Runs the command of a client whose claim has been taken, on a key that is there and of the right type.

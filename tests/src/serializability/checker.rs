@@ -50,6 +50,8 @@ struct Situation {
     model: Model,
     /// Operations that are under way and have had their effect.
     done: BTreeSet<usize>,
+    /// The operation that has made the new lists of the model, if there are any.
+    lists_by: Option<usize>,
 }
 
 /// Checks a history. Cost: grows fast with the operations that are under way at the same time, and with those whose end
@@ -70,7 +72,7 @@ pub fn check(history: &[Event]) -> Result<(), Box<Violation>> {
     }
     moments.sort_unstable();
     let mut under_way: BTreeSet<usize> = BTreeSet::new();
-    let first = Situation { model: Model::default(), done: BTreeSet::new() };
+    let first = Situation { model: Model::default(), done: BTreeSet::new(), lists_by: None };
     let mut situations = HashSet::from([first]);
     for (_, is_answer, index) in moments {
         if !is_answer {
@@ -129,7 +131,7 @@ fn let_readers_pass(history: &[Event], under_way: &BTreeSet<usize>, situation: &
         let did_not_run = event.operation.is_transaction && *reply == Value::Array(None);
         let is_harmless = did_not_run || !event.operation.is_write();
         let is_new = is_harmless && !situation.done.contains(index);
-        if is_new && situation.model.step(&event.operation, Some(reply)).is_some() {
+        if is_new && situation.model.step(&event.operation, Some(reply), false).is_some() {
             situation.done.insert(*index);
         }
     }
@@ -154,14 +156,22 @@ fn answered(
         for other in under_way.difference(&situation.done) {
             let event = &history[*other];
             let reply = event.answered.as_ref().map(|(_, reply)| reply);
-            let Some(model) = situation.model.step(&event.operation, reply) else { continue };
+            let lists_at = situation.lists_by.and_then(|by| history[by].answered.as_ref());
+            let may_have_waited = lists_at.is_none_or(|(at, _)| event.asked_at <= *at);
+            let step = situation.model.step(&event.operation, reply, may_have_waited);
+            let Some(model) = step else { continue };
             // What nobody knows the end of, and changes nothing here, may as well come later.
             if reply.is_none() && model == situation.model {
                 continue;
             }
             let mut done = situation.done.clone();
             done.insert(*other);
-            let led_on = Situation { model, done };
+            let lists_by = match event.operation.is_transaction {
+                true => Some(*other),
+                false => situation.lists_by,
+            };
+            let lists_by = lists_by.filter(|_| model.has_new_lists());
+            let led_on = Situation { model, done, lists_by };
             if seen.insert(led_on.clone()) {
                 open.push(led_on);
             }
@@ -229,6 +239,26 @@ mod tests {
         ];
         check(&history).unwrap_err();
         check(&history[..4]).unwrap();
+    }
+
+    #[test]
+    fn who_has_waited_for_lists_that_come_together_gets_any_but_only_then() {
+        let push = |key: &str| Command::Push(key.into(), "x".into());
+        let pushes = Operation::transaction(vec![push("l1"), push("l0")]);
+        let one = Value::Integer(1);
+        let replies = Value::Array(Some(vec![one.clone(), one]));
+        let both =
+            Event { client: 1, operation: pushes, asked_at: 10, answered: Some((20, replies)) };
+        let pop = |at, key| {
+            let seen = texts(&[Some(key), Some("x")]);
+            event(at, 30, Command::PopAny(vec!["l0".into(), "l1".into()]), seen)
+        };
+        for key in ["l0", "l1"] {
+            check(&[pop(0, key), both.clone()]).unwrap();
+        }
+        check(&[pop(0, "l1"), pop(0, "l0"), both.clone()]).unwrap();
+        check(&[both.clone(), pop(25, "l0")]).unwrap();
+        check(&[both, pop(25, "l1")]).unwrap_err();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What one client alone would see: registers, counters and lists, and transactions of their commands.
 
 use crate::value::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One command. Keys of lists and of texts are different ones, so that no type is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +89,27 @@ enum Data {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Model {
     keys: BTreeMap<String, Data>,
+    /// Lists that the last operation has made, if that was a transaction and there were none before: who has waited for
+    /// several of them is served from any.
+    new_lists: BTreeSet<String>,
 }
 
 impl Model {
     /// Runs an operation; `None` if a server could not have answered `seen` here. Without `seen` every answer is good.
-    pub fn step(&self, operation: &Operation, seen: Option<&Value>) -> Option<Model> {
+    /// `may_have_waited` says whether it was there before the operation that made the new lists was over.
+    pub fn step(
+        &self,
+        operation: &Operation,
+        seen: Option<&Value>,
+        may_have_waited: bool,
+    ) -> Option<Model> {
+        if may_have_waited
+            && let ([Command::PopAny(_)], Some(Value::Array(Some(seen)))) =
+                (operation.commands.as_slice(), seen)
+            && let Some(next) = self.served_from_new(seen)
+        {
+            return Some(next);
+        }
         if operation.is_transaction && seen == Some(&Value::Array(None)) {
             // A watched key may have changed and changed back, so a transaction that did not run proves nothing.
             return operation.guard.is_some().then(|| self.clone());
@@ -110,7 +126,28 @@ impl Model {
             true => Value::Array(Some(replies)),
             false => replies.into_iter().next()?,
         };
+        next.new_lists.clear();
+        if operation.is_transaction && self.lists().next().is_none() {
+            next.new_lists = next.lists().cloned().collect();
+        }
         seen.is_none_or(|seen| *seen == reply).then_some(next)
+    }
+
+    /// A client that has waited gets what it has `seen`, from one of the new lists; `None` if it could not.
+    fn served_from_new(&self, seen: &[Value]) -> Option<Model> {
+        let key = self.new_lists.iter().find(|key| seen.first() == Some(&bulk(Some(key))))?;
+        let mut next = self.clone();
+        let popped = next.pop(key)?;
+        (seen.get(1) == Some(&bulk(Some(&popped)))).then_some(next)
+    }
+
+    /// Whether the last operation has made lists for clients that wait.
+    pub fn has_new_lists(&self) -> bool {
+        !self.new_lists.is_empty()
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter().filter(|(_, data)| matches!(data, Data::List(_))).map(|(key, _)| key)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
