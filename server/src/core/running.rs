@@ -27,6 +27,7 @@ use shard::rng::Rng;
 use shard::{Call, Now, Outcome};
 use std::cell::{Ref, RefMut};
 use std::ops::Range;
+use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,15 +60,28 @@ impl Core {
         self.settings.borrow()
     }
 
-    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`.
-    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]>) {
-        let shard = self.shard();
-        let database = shard.keyspace().database(db);
+    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`. Keys of another core
+    /// too, if several lie there and its shard can be borrowed, as it will be for the commands.
+    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]> + Clone) {
         if self.shared.shard_count() == 1 {
-            database.warm(keys);
-        } else {
-            let is_here = |key: &&[u8]| self.shared.shard_of_slot(slot_of(key)) == self.id;
-            database.warm(keys.filter(is_here));
+            return self.shard().keyspace().database(db).warm(keys);
+        }
+        let homes: SmallVec<[usize; WARM_MAX]> =
+            keys.clone().map(|key| self.shared.shard_of_slot(slot_of(key))).collect();
+        let keys_of = |shard| {
+            let placed = keys.clone().zip(&homes);
+            placed.filter(move |(_, home)| **home == shard).map(|(key, _)| key)
+        };
+        self.shard().keyspace().database(db).warm(keys_of(self.id));
+        for (index, shard) in homes.iter().copied().enumerate() {
+            let is_first = !homes[..index].contains(&shard);
+            let is_alone = !homes[index + 1..].contains(&shard);
+            if shard == self.id || !is_first || is_alone {
+                continue;
+            }
+            if let Some(lent) = self.shared.leases.borrow(shard) {
+                lent.keyspace().database(db).warm(keys_of(shard));
+            }
         }
     }
 

@@ -219,12 +219,11 @@ impl Table {
     /// Loads some bytes of what has been found there. Third step.
     #[inline]
     pub(crate) fn touch(&self, candidate: Candidate<'_>) -> u64 {
-        // A short record begins in one cache line and may end in the next.
-        const NEXT_LINE: usize = 40;
+        // A short record begins in one cache line and ends in one of the next two.
+        const NEXT_LINES: [usize; 2] = [40, 88];
         let Candidate(Some(record)) = candidate else { return 0 };
-        let next = record.get(NEXT_LINE).or(record.last());
-        u64::from(record.first().copied().unwrap_or_default())
-            + u64::from(next.copied().unwrap_or_default())
+        let [next, last] = NEXT_LINES.map(|at| record.get(at).copied().unwrap_or_default());
+        u64::from(record.first().copied().unwrap_or_default()) + u64::from(next) + u64::from(last)
     }
 
     /// The entry at `place`.
