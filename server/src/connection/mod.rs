@@ -185,7 +185,10 @@ impl Connection {
             let rest = &input[consumed..];
             let (limits, max) = (self.limits(), self.ahead_max());
             let end = ahead.parse(&mut parser, rest, &limits, max);
-            core.warm(self.session.db, ahead.keys(rest));
+            // Behind a command that is away nothing runs now: all goes into batches, whose cores touch their keys.
+            if self.exchange.is_none() {
+                core.warm(self.session.db, ahead.keys(rest));
+            }
             for index in 0..ahead.len() {
                 let (argv, behind) = ahead.request(rest, index);
                 deferred = self.run(argv);
