@@ -19,6 +19,8 @@ pub struct Data {
     pub each_per_request: usize,
     /// What is counted: keys or elements.
     pub unit: &'static str,
+    /// Whether as much is loaded before anything is measured.
+    pub is_warmed: bool,
     /// Makes a request from its number.
     pub request: fn(&mut Vec<u8>, usize),
 }
@@ -75,16 +77,18 @@ pub const ALL: &[Data] = &[
 ];
 
 const fn keys(name: &'static str, request_count: usize, request: fn(&mut Vec<u8>, usize)) -> Data {
-    Data { name, request_count, each_per_request: 1, unit: "key", request }
+    Data { name, request_count, each_per_request: 1, unit: "key", is_warmed: false, request }
 }
 
 const fn elements(name: &'static str, request: fn(&mut Vec<u8>, usize)) -> Data {
     let request_count = ELEMENT_COUNT / CHUNK_LEN;
-    Data { name, request_count, each_per_request: CHUNK_LEN, unit: "element", request }
+    let each_per_request = CHUNK_LEN;
+    Data { name, request_count, each_per_request, unit: "element", is_warmed: true, request }
 }
 
 const fn stream(name: &'static str, request: fn(&mut Vec<u8>, usize)) -> Data {
-    Data { name, request_count: ELEMENT_COUNT, each_per_request: 1, unit: "entry", request }
+    let request_count = ELEMENT_COUNT;
+    Data { name, request_count, each_per_request: 1, unit: "entry", is_warmed: true, request }
 }
 
 /// The id of entry `number`: some milliseconds behind the one before.

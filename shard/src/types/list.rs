@@ -1,7 +1,7 @@
 //! Lists: byte strings in order, cheap at both ends and by position.
 //!
 //! Path: `commands::list` -> here -> `types::list::run`.
-//! The elements stand in runs of up to 4 KiB, one behind the other; most lists are a single one. Small form
+//! The elements stand in runs of up to 3.5 KiB, one behind the other; most lists are a single one. Small form
 //! (`listpack`) and large form (`quicklist`) differ in name only.
 //! Invariants: no run is empty, but for the one of a list without elements. `packed_size` is what Redis's listpack of
 //! the same elements would take, its head and end included, since the threshold (`list-max-listpack-size`) is about

@@ -20,9 +20,9 @@ use std::ops::Range;
 const GROUP_LEN: usize = 16;
 /// Bytes of a link.
 const LINK_SIZE: usize = 2;
-/// Largest size of a run with more than one element: of a block of 4 KiB the allocator fits fifteen into 64 KiB, of one
-/// of 8 KiB seven. A link must span twice as much, since there may be a gap in front.
-pub(super) const SIZE_MAX: usize = 4 << 10;
+/// Largest size of a run with more than one element: of blocks of 3.5 KiB the allocator fits eighteen into 64 KiB, of 4 KiB
+/// fifteen, of 8 KiB seven. A link must span twice as much, since there may be a gap in front.
+pub(super) const SIZE_MAX: usize = 7 << 9;
 const _: () = assert!(2 * SIZE_MAX <= u16::MAX as usize);
 /// Up to this size a run takes elements at its other end too, by being written anew.
 const REWRITTEN_SIZE_MAX: usize = 256;
