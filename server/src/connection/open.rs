@@ -51,6 +51,7 @@ impl Connection {
             output_len: 0.into(),
             redirect: 0.into(),
             names: Mutex::default(),
+            claim: Mutex::default(),
         });
         let is_refused = refusal.is_some() || !shared.clients.insert(client.clone());
         if is_refused {
