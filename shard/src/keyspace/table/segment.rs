@@ -111,7 +111,7 @@ impl Default for Segment {
 impl Segment {
     /// An empty segment that is going to have about `len` entries at once.
     fn with_room(len: usize) -> Self {
-        Segment { index: Index::with_room(len + len / 8), ..Segment::default() }
+        Segment { index: Index::with_room(len), ..Segment::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -239,7 +239,7 @@ impl Segment {
     ) -> usize {
         if self.len() >= self.index.room() {
             let len = self.len();
-            tools.work.measure(len, || self.rebuild_index(len + 1 + len / 8, &tools.hasher));
+            tools.work.measure(len, || self.rebuild_index(len + 1, &tools.hasher));
         }
         let key = match record::is_short_key(key) {
             true => RecordKey::Inside(key),

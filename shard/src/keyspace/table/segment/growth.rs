@@ -3,14 +3,12 @@
 use super::{Segment, Tools};
 use crate::keyspace::table::KeyHash;
 use crate::keyspace::table::arena::Arena;
-use crate::keyspace::table::index::Index;
+use crate::keyspace::table::index::{Index, SLOTS_MIN};
 use crate::keyspace::table::record::{Record, RecordKey, RecordValue};
 use crate::keyspace::table::work::Work;
 use crate::memory::block_size;
 use ahash::RandomState;
 
-/// An index with fewer slots than this is not made smaller.
-const SHRINK_SLOTS_MIN: usize = 64;
 /// A value that an arena without room sends outside takes more bytes than this.
 const TIGHT_SIZE_MAX: usize = 8;
 
@@ -55,7 +53,7 @@ impl Segment {
     pub(super) fn tidy(&mut self, tools: &mut Tools) {
         self.tidy_arena(&mut tools.work);
         let len = self.len();
-        if self.slot_count() > SHRINK_SLOTS_MIN && len * 4 < self.index.room() {
+        if self.slot_count() > SLOTS_MIN && len * 4 < self.index.room() {
             tools.work.measure(len, || self.rebuild_index(len + len / 2, &tools.hasher));
         }
     }
@@ -84,7 +82,7 @@ impl Segment {
     pub(in super::super) fn merge(&mut self, mut other: Segment, hasher: &RandomState) {
         let len = self.len() + other.len();
         if len > self.index.room() {
-            self.rebuild_index(len + len / 8, hasher);
+            self.rebuild_index(len, hasher);
         }
         for slot in 0..other.slot_count() {
             if let Some(offset) = other.index.get(slot) {
