@@ -77,7 +77,10 @@ impl Core {
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
+            Question::Lock { .. }
+            | Question::Widen { .. }
+            | Question::Under { .. }
+            | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {

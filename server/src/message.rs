@@ -106,7 +106,8 @@ pub enum Question {
     Forget(Waiter, Vec<usize>),
     /// All of these, at one moment.
     All(Vec<Question>),
-    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment.
+    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment; or answer
+    /// [`Answer::Refused`], if a script has been running for too long.
     Lock {
         /// The transaction.
         id: TransactionId,
@@ -114,6 +115,14 @@ pub enum Question {
         claims: Claims,
         /// What it wants to know at once.
         then: Option<Box<Question>>,
+    },
+    /// Lock the whole shard, as [`Question::Lock`] does, for a script that holds it already and has touched this much of
+    /// it: it lets go before those who do not need what it has touched.
+    Widen {
+        /// The script.
+        id: TransactionId,
+        /// What it has touched.
+        touched: Claims,
     },
     /// Something for a transaction that holds its lock.
     Under {
@@ -215,6 +224,8 @@ pub enum Answer {
     All(Vec<Answer>),
     /// Whether it was done, or there was such a thing.
     Done(bool),
+    /// There is no lock to be had; the text of the error.
+    Refused(&'static str),
     /// A number.
     Count(u64),
     /// One number per thing asked for.

@@ -89,8 +89,7 @@ impl Ahead {
 
     /// The first argument of each request: most often its key. None if there is only one request, since then there is
     /// nothing to overlap.
-    pub(crate) fn keys<'a>(&'a self, input: &'a [u8],
-    ) -> impl Iterator<Item = &'a [u8]> + Clone {
+    pub(crate) fn keys<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
         let count = if self.len() > 1 { self.len() } else { 0 };
         (0..count).filter_map(move |index| self.request(input, index).0.get(1))
     }

@@ -9,7 +9,7 @@ use super::paused::show;
 use super::run::Wandering;
 use crate::core::{Caller, Core};
 use crate::registry::Kind;
-use crate::router;
+use crate::router::{self, Home};
 use crate::runtime::clock::Moment;
 use crate::transaction::{self, Held, Wanted as WantedLocks};
 use protocol::reply::Writer;
@@ -30,7 +30,7 @@ enum Ran {
 impl Wandering {
     /// Runs the script to its end, under locks of its own or those of the transaction around it; returns its reply.
     pub(crate) async fn run(self, core: &Rc<Core>, around: Option<&mut Option<Held>>) -> Vec<u8> {
-        let mut is_everything = self.request.may_wander;
+        let mut is_everything = !self.request.is_plain;
         let mut own = None;
         let (held, is_around) = match around {
             Some(held) => (held, true),
@@ -39,7 +39,14 @@ impl Wandering {
         let (reply, ended) = loop {
             if !is_around {
                 let wanted = self.wanted(core, is_everything);
-                *held = Some(Held::acquire(core, wanted).await.0);
+                *held = match Held::acquire(core, wanted).await {
+                    Ok((locks, _)) => Some(locks),
+                    Err(busy) => {
+                        let mut reply = Vec::new();
+                        Writer::new(&mut reply, self.caller.resp).error(&busy.as_bytes());
+                        break (reply, Ended::Failed { is_counted: false });
+                    }
+                };
             }
             let ran = self.run_once(core, is_everything || is_around, held).await;
             if !is_around && let Some(held) = held.take() {
@@ -72,14 +79,16 @@ impl Wandering {
                 Scope::Declared(keys.map(Into::into).collect())
             }
         };
-        let (db, caller) = (self.db, self.caller);
-        let host = ScriptHost::new(core.clone(), &self.request, scope, db, caller, Moment::now());
+        let home = self.request.home(core, argv).map_or(Home::Several, Home::Shard);
+        let session = (self.db, self.caller);
+        let host =
+            ScriptHost::new(core.clone(), &self.request, scope, home, session, Moment::now());
         let host = Rc::new(host);
         let job = Job {
             what: self.request.what.clone(),
             argv: self.argv.clone(),
             key_count: self.request.key_count,
-            resp: caller.resp,
+            resp: self.caller.resp,
             host: host.clone(),
             reply: Vec::new(),
         };
@@ -90,7 +99,7 @@ impl Wandering {
                 Progress::Ended(job, ended) => break (job, ended),
                 Progress::Paused => match host.take_wanted() {
                     Some(wanted) => {
-                        let answer = ask(core, caller, wanted, held).await;
+                        let answer = ask(core, self.caller, wanted, held).await;
                         host.set_answer(answer);
                     }
                     None if host.has_left() => {}
@@ -116,10 +125,11 @@ impl Wandering {
         }
         core.scripts.borrow_mut().give_back(interpreter);
         if host.has_left() {
-            self.request.note_wandering();
-            if !host.has_written() {
-                return Ran::Left;
-            }
+            self.request.note_way(true);
+            return Ran::Left;
+        }
+        if is_everything && matches!(home, Home::Shard(_)) {
+            self.request.note_way(!host.has_kept_home());
         }
         Ran::Ended(job.reply, ended)
     }
@@ -143,7 +153,12 @@ impl Wandering {
 }
 
 /// Runs a command of a script under its locks; returns the reply.
-async fn ask(core: &Rc<Core>, caller: Caller, wanted: Wanted, held: &mut Option<Held>) -> Vec<u8> {
+pub(super) async fn ask(
+    core: &Rc<Core>,
+    caller: Caller,
+    wanted: Wanted,
+    held: &mut Option<Held>,
+) -> Vec<u8> {
     let command = core.shared.registry.get(wanted.command);
     if matches!(command.kind, Kind::Server(_)) {
         return core.run_for_script(wanted).await;

@@ -24,4 +24,5 @@ mod shared;
 pub use cores::CoreScripts;
 pub use request::Kind;
 pub(crate) use run::{Started, Then, Unfinished};
+pub(crate) use shared::CANNOT_WIDEN;
 pub use shared::{Holds, Running, Scripts, Unkillable};
