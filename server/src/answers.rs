@@ -204,6 +204,7 @@ impl Core {
             pattern_count: pubsub.owned_count(Topic::Pattern),
             shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
             tracking: self.tracking.borrow().figures(),
+            interpreter_bytes: self.scripts.borrow().memory(),
         }
     }
 }

@@ -257,6 +257,8 @@ pub struct CoreReport {
     pub shard_channel_count: usize,
     /// CLIENT TRACKING.
     pub tracking: TrackingFigures,
+    /// Bytes that its Lua interpreters hold.
+    pub interpreter_bytes: usize,
 }
 
 /// A change that every core makes to its own state.

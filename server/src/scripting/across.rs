@@ -4,15 +4,19 @@
 //! A script that turns out to touch keys that it has not declared runs anew with all shards locked, as long as it has
 //! not written; from then on it begins so.
 
-use super::host::{Scope, ScriptHost, Wanted};
+use super::host::{SET_TYPE, Scope, ScriptHost, Wanted};
 use super::paused::show;
+use super::request::Request;
 use super::run::Wandering;
+use super::sorting;
 use crate::core::{Caller, Core};
-use crate::registry::Kind;
+use crate::registry::{Kind, Registered};
 use crate::router::{self, Home};
 use crate::runtime::clock::Moment;
 use crate::transaction::{self, Held, Wanted as WantedLocks};
+use protocol::command::Flags;
 use protocol::reply::Writer;
+use protocol::request::{Argv, ArgvBuf};
 use script::{Ended, Job, Progress};
 use shard::Outcome;
 use shard::locks::{Claims, Mode};
@@ -48,7 +52,7 @@ impl Wandering {
                     }
                 };
             }
-            let ran = self.run_once(core, is_everything || is_around, held).await;
+            let ran = self.run_once(core, is_everything, held).await;
             if !is_around && let Some(held) = held.take() {
                 held.release(core);
             }
@@ -99,6 +103,9 @@ impl Wandering {
                 Progress::Ended(job, ended) => break (job, ended),
                 Progress::Paused => match host.take_wanted() {
                     Some(wanted) => {
+                        if let Some(running) = &shown {
+                            core.watch_script(running);
+                        }
                         let answer = ask(core, self.caller, wanted, held).await;
                         host.set_answer(answer);
                     }
@@ -136,19 +143,53 @@ impl Wandering {
 
     /// The locks it needs.
     fn wanted(&self, core: &Core, is_everything: bool) -> BTreeMap<usize, WantedLocks> {
-        let mode = if self.request.is_read_only { Mode::Shared } else { Mode::Exclusive };
         let mut wanted: BTreeMap<usize, WantedLocks> = BTreeMap::new();
-        if is_everything {
-            for shard in 0..core.shared.shard_count() {
-                wanted.entry(shard).or_default().claims = Claims::whole(mode);
-            }
-            return wanted;
-        }
-        for key in self.argv.as_argv().iter().skip(3).take(self.request.key_count) {
-            let shard = router::shard_of(core, Some(key));
-            wanted.entry(shard).or_default().claims.add(key, mode);
-        }
+        let claims = |shard: usize, claims| wanted.entry(shard).or_default().claims.join(claims);
+        self.request.claim(core, self.argv.as_argv(), is_everything, claims);
         wanted
+    }
+}
+
+impl Request {
+    /// Tells `claim` what a script wants of each shard: its keys, or everything.
+    fn claim(
+        &self,
+        core: &Core,
+        argv: Argv<'_>,
+        is_everything: bool,
+        mut claim: impl FnMut(usize, Claims),
+    ) {
+        let mode = if self.is_read_only { Mode::Shared } else { Mode::Exclusive };
+        if is_everything {
+            (0..core.shared.shard_count()).for_each(|shard| claim(shard, Claims::whole(mode)));
+            return;
+        }
+        for key in argv.iter().skip(3).take(self.key_count) {
+            let mut claims = Claims::default();
+            claims.add(key, mode);
+            claim(router::shard_of(core, Some(key)), claims);
+        }
+    }
+}
+
+impl Core {
+    /// Tells `claim` what a script wants of each shard that EXEC is to run: its keys, if its text shows that it touches no
+    /// others. One that nobody knows yet may be known by then.
+    pub(crate) fn claim_for_script(
+        &self,
+        command: &Registered,
+        argv: Argv<'_>,
+        mut claim: impl FnMut(usize, Claims),
+    ) {
+        let kind = command.script().expect("it is a script");
+        let is_read_only = command.is(Flags::READONLY);
+        match Request::read(self, kind, is_read_only, argv) {
+            Ok(request) => request.claim(self, argv, !request.is_plain, claim),
+            Err(_) => {
+                let whole = || Claims::whole(Mode::Exclusive);
+                (0..self.shared.shard_count()).for_each(|shard| claim(shard, whole()));
+            }
+        }
     }
 }
 
@@ -160,12 +201,24 @@ pub(super) async fn ask(
     held: &mut Option<Held>,
 ) -> Vec<u8> {
     let command = core.shared.registry.get(wanted.command);
-    if matches!(command.kind, Kind::Server(_)) {
-        return core.run_for_script(wanted).await;
+    if let Kind::Server(server_command) = command.kind {
+        return core.run_for_script(command, server_command, wanted).await;
     }
     let mut reply = Vec::new();
     let caller = Caller { resp: wanted.resp, ..caller };
-    let argv = wanted.argv.as_argv();
+    let mut request = wanted.argv;
+    if let Some(by_text) = sorting::by_text(request.as_argv()) {
+        let key = request.as_argv().get(1).unwrap_or_default();
+        let question: ArgvBuf = [b"TYPE", key].into_iter().collect();
+        let argv = question.as_argv();
+        let row = core.shared.registry.find(b"type").unwrap_or(command);
+        let asked = transaction::run(core, row, wanted.db, argv, caller, held, &mut reply).await;
+        if asked == Outcome::Replied && reply == SET_TYPE {
+            request = by_text;
+        }
+        reply.clear();
+    }
+    let argv = request.as_argv();
     core.restart_stopwatch();
     let outcome = transaction::run(core, command, wanted.db, argv, caller, held, &mut reply).await;
     if outcome == Outcome::Blocked {

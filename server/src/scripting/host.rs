@@ -6,6 +6,7 @@
 
 use super::request::Request;
 use super::shared::{CANNOT_WIDEN, Holds, Running};
+use super::{server_commands, sorting};
 use crate::commands::{ServerCommand, ServerRun, debug};
 use crate::core::{self, Caller, Core};
 use crate::dispatch::OUT_OF_MEMORY;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// The reply of TYPE for a set.
+pub(super) const SET_TYPE: &[u8] = b"+set\r\n";
 /// How long a script runs in one go before it lets others run.
 pub(super) const FIRST_SLICE: Duration = Duration::from_millis(5);
 /// How long each time after that.
@@ -199,8 +202,7 @@ impl ScriptHost {
         if !command.spec.accepts(argv.len()) {
             return refuse("ERR Wrong number of args calling Redis command from script");
         }
-        let scripts = &self.core.shared.scripts;
-        if command.is(Flags::NOSCRIPT) && !scripts.is_deny_disabled.load(Ordering::Relaxed) {
+        if server_commands::is_kept_from_scripts(&self.core, command) {
             return refuse("ERR This Redis command is not allowed from script");
         }
         if matches!(command.spec.name, "xread" | "xreadgroup") && blocks(argv) {
@@ -292,6 +294,8 @@ impl ScriptHost {
         if registered.is(Flags::WRITE) {
             self.note_write();
         }
+        let by_text = sorting::by_text(argv).filter(|_| self.is_set_here(argv));
+        let argv = by_text.as_ref().map_or(argv, ArgvBuf::as_argv);
         let call = Call { command, argv, db: self.db.get(), resp, client: self.caller.client };
         let start = reply.len();
         let mark = core.shard_mut().effects_mut().journal.mark();
@@ -307,6 +311,17 @@ impl ScriptHost {
         }
         core.account(registered, outcome);
         Called::Done
+    }
+
+    /// Whether the key of a command, which lies on this shard, holds a set.
+    fn is_set_here(&self, argv: Argv<'_>) -> bool {
+        let command = shard::commands::find(b"type").expect("TYPE is a command");
+        let request: ArgvBuf = [b"TYPE", argv.get(1).unwrap_or_default()].into_iter().collect();
+        let (argv, db, client) = (request.as_argv(), self.db.get(), self.caller.client);
+        let mut reply = Vec::new();
+        let call = Call { command, argv, db, resp: Resp::V2, client };
+        let outcome = self.core.execute_at(self.now, &call, &mut reply);
+        outcome == Outcome::Replied && reply == SET_TYPE
     }
 
     /// A command of the shards, for a script whose keys are locked.
@@ -375,6 +390,9 @@ impl ScriptHost {
                 }
             },
             ("debug", _) if self.debug(argv, &mut writer) => {}
+            _ if server_commands::is_about_server(command) => {
+                return self.wait_for(command, argv, resp);
+            }
             _ => {
                 let text = b"ERR This command of the server is not allowed from script";
                 self.core.note_error(text);

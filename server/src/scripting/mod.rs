@@ -19,7 +19,9 @@ mod host;
 mod paused;
 mod request;
 mod run;
+mod server_commands;
 mod shared;
+mod sorting;
 
 pub use cores::CoreScripts;
 pub use request::Kind;

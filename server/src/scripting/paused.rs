@@ -4,13 +4,15 @@
 //! Path: [`Core::start_script`] -> [`Paused`] -> a task of the core, which runs it to its end whatever becomes of the
 //! client. Its journal entries are kept with its lock, and enter the journal when it ends.
 
-use super::across;
 use super::host::Wanted;
 use super::request::Request;
 use super::run::Running;
 use super::shared::{self, CANNOT_WIDEN, Holds};
+use super::{across, server_commands};
+use crate::commands::{ServerCommand, ServerRun};
 use crate::core::{Caller, Core, ScriptLock};
 use crate::message::{Answer, Question, TransactionId};
+use crate::registry::Registered;
 use crate::router;
 use crate::runtime::executor;
 use crate::transaction::Held;
@@ -72,16 +74,14 @@ impl Paused {
                     }
                 }
             }
+            core.watch_script(&shown);
             match running.host.take_wanted() {
                 Some(wanted) => {
                     let answer = across::ask(core, caller, wanted, &mut held).await;
                     running.host.set_answer(answer);
                 }
                 None if running.host.has_answer() => {}
-                None => {
-                    core.watch_script(&shown);
-                    core.let_others_run().await;
-                }
+                None => core.let_others_run().await,
             }
             let progress = core.within_script_lock(id, || {
                 core.shard_mut().begin_unit();
@@ -149,7 +149,15 @@ impl Core {
     }
 
     /// Runs a command of the server where it must run, for a script that waits.
-    pub(super) async fn run_for_script(&self, wanted: Wanted) -> Vec<u8> {
+    pub(super) async fn run_for_script(
+        self: &Rc<Self>,
+        command: &Registered,
+        server_command: &ServerCommand,
+        wanted: Wanted,
+    ) -> Vec<u8> {
+        if !matches!(server_command.run, ServerRun::Publish(_)) {
+            return server_commands::run(self, command, server_command, wanted).await;
+        }
         let owner = router::shard_of(self, wanted.argv.as_argv().get(1));
         let question = Question::Publish(wanted.command, wanted.argv, wanted.resp);
         match self.start_ask(owner, question).await {

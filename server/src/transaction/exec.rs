@@ -139,11 +139,9 @@ impl Connection {
             let (id, _, argv) = multi.queue.call(index);
             let registered = core.shared.registry.get(id);
             if registered.is_script() {
-                // It may touch anything, and the commands behind it must find that as it is.
-                for shard in 0..core.shared.shard_count() {
-                    let claims = Claims::whole(Mode::Exclusive);
+                core.claim_for_script(registered, argv, |shard, claims| {
                     wanted.entry(shard).or_default().claims.join(claims);
-                }
+                });
             }
             let Kind::Shard(command) = registered.kind else { continue };
             let shards: Vec<usize> = match command.run {
