@@ -10,6 +10,7 @@ use crate::tracking::TrackingFigures;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
+use shard::Now;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
@@ -130,6 +131,8 @@ pub enum Question {
         id: TransactionId,
         /// What to do.
         then: Option<Box<Question>>,
+        /// The moment at which it is done, if that is not the present: all of a script happens at one.
+        now: Option<Now>,
         /// Whether it gives back the lock then.
         is_last: bool,
     },

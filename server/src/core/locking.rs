@@ -135,8 +135,14 @@ impl Core {
                 return;
             }
             Question::Widen { id, touched } => return self.widen(from, ticket, id, &touched),
-            Question::Under { id, then, is_last } => {
-                let answer = self.answer_under(id, then.map(|then| *then), is_last);
+            Question::Under { id, then, now, is_last } => {
+                let present = self.now();
+                self.set_now(now.unwrap_or(present));
+                let answer = self.answer_under(id, then.map(|then| *then));
+                self.set_now(present);
+                if is_last {
+                    self.release(id);
+                }
                 self.post(from, Message::Answer { ticket, answer: Box::new(answer) });
                 return;
             }
@@ -168,17 +174,15 @@ impl Core {
         // It may have been refused its lock since it was released.
         let is_there = self.waiting.borrow().transactions.contains_key(&id);
         if is_there {
-            let _ = self.answer_under(id, None, true);
+            let place = self.waiting.borrow_mut().transactions.remove(&id).expect("it is there");
+            self.answer_given_up(place);
+            let granted = self.end(place);
+            self.run_granted(granted);
         }
     }
 
-    /// Does something for a transaction that holds its lock, and ends it if that is the last thing.
-    fn answer_under(
-        self: &Rc<Self>,
-        id: TransactionId,
-        question: Option<Question>,
-        is_last: bool,
-    ) -> Answer {
+    /// Does something for a transaction that holds its lock.
+    fn answer_under(self: &Rc<Self>, id: TransactionId, question: Option<Question>) -> Answer {
         let place = self.waiting.borrow().transactions.get(&id).copied();
         let place = place.expect("a transaction asks only where it holds a lock");
         let mut answer = Answer::Done(true);
@@ -188,12 +192,6 @@ impl Core {
             answer = self.answer(question);
             let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, shared);
             self.waiting.borrow_mut().open.get_mut(&place).expect("it is open").journal = own;
-        }
-        if is_last {
-            self.waiting.borrow_mut().transactions.remove(&id);
-            self.answer_given_up(place);
-            let granted = self.end(place);
-            self.run_granted(granted);
         }
         answer
     }

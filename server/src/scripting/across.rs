@@ -96,6 +96,7 @@ impl Wandering {
             host: host.clone(),
             reply: Vec::new(),
         };
+        held.as_mut().expect("locks were taken first").set_moment(Some(host.now()));
         let mut shown = None;
         let mut progress = interpreter.start(Box::new(job));
         let (job, ended) = loop {
@@ -127,6 +128,7 @@ impl Wandering {
             }
             progress = interpreter.resume();
         };
+        held.as_mut().expect("a script gives back no locks").set_moment(None);
         if let Some(running) = shown {
             core.shared.scripts.leave(&running);
         }

@@ -122,6 +122,11 @@ impl ScriptHost {
         }
     }
 
+    /// The moment at which all of it happens.
+    pub(super) fn now(&self) -> Now {
+        self.now
+    }
+
     pub(super) fn has_written(&self) -> bool {
         self.has_written.get()
     }
@@ -361,6 +366,7 @@ impl ScriptHost {
         resp: Resp,
         reply: &mut Vec<u8>,
     ) -> Called {
+        let start = reply.len();
         let mut writer = Writer::new(reply, resp);
         match (command.top_name(), server_command.run) {
             ("publish" | "spublish", ServerRun::Publish(_)) => {
@@ -399,7 +405,8 @@ impl ScriptHost {
                 writer.error(text);
             }
         }
-        self.core.account(command, Outcome::Replied);
+        let is_error = reply.get(start) == Some(&b'-');
+        self.core.account(command, if is_error { Outcome::Failed } else { Outcome::Replied });
         Called::Done
     }
 

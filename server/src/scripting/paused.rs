@@ -62,7 +62,8 @@ impl Paused {
             if let Some(touched) = running.host.take_wish() {
                 request.note_way(true);
                 match widen(core, id, touched).await {
-                    Ok(everything) => {
+                    Ok(mut everything) => {
+                        everything.set_moment(Some(running.host.now()));
                         held = Some(everything);
                         running.host.set_everything();
                         shown = core.shared.scripts.hold_everything(&shown);

@@ -5,8 +5,8 @@
 
 use crate::core::Core;
 use crate::message::{Answer, Message, Notice, Question, TransactionId};
-use shard::CommandError;
 use shard::locks::{Claims, Mode};
+use shard::{CommandError, Now};
 use std::collections::BTreeMap;
 
 /// The locks of one transaction. They must be given back: by [`Held::ask_last`], or by [`Held::release`].
@@ -16,6 +16,8 @@ pub(crate) struct Held {
     id: TransactionId,
     /// Where it holds locks.
     shards: Vec<usize>,
+    /// The moment of the script that runs under these locks.
+    now: Option<Now>,
 }
 
 /// Asks all questions at one moment; the answers stand in their order.
@@ -58,8 +60,8 @@ impl Held {
         core: &Core,
         wanted: BTreeMap<usize, Wanted>,
     ) -> Result<(Held, Vec<Answer>), CommandError> {
-        let mut held =
-            Held { id: core.next_transaction(), shards: Vec::with_capacity(wanted.len()) };
+        let shards = Vec::with_capacity(wanted.len());
+        let mut held = Held { id: core.next_transaction(), shards, now: None };
         let ask = |(shard, Wanted { claims, then })| {
             let then = then.map(Box::new);
             (shard, core.start_ask(shard, Question::Lock { id: held.id, claims, then }))
@@ -104,11 +106,11 @@ impl Held {
         let mut refusal = refusal_of(&own.await);
         if refusal.is_some() {
             // Who waits for this script may hold what it asks for: it must not wait for that.
-            let held = Held { id, shards: others.clone() };
+            let held = Held { id, shards: others.clone(), now: None };
             held.release(core);
         }
         let is_given_up = refusal.is_some();
-        let mut held = Held { id, shards: Vec::with_capacity(others.len() + 1) };
+        let mut held = Held { id, shards: Vec::with_capacity(others.len() + 1), now: None };
         for (shard, ask) in others.into_iter().zip(asks) {
             match refusal_of(&ask.await) {
                 Some(text) => refusal = Some(text),
@@ -131,7 +133,13 @@ impl Held {
 
     /// A question for a shard whose locks are held.
     pub(crate) fn under(&self, question: Question) -> Question {
-        Question::Under { id: self.id, then: Some(Box::new(question)), is_last: false }
+        let then = Some(Box::new(question));
+        Question::Under { id: self.id, then, now: self.now, is_last: false }
+    }
+
+    /// All that is asked from now on happens at `now`, or when it happens.
+    pub(crate) fn set_moment(&mut self, now: Option<Now>) {
+        self.now = now;
     }
 
     /// Asks the last questions, gives back all locks with them, and waits for the answers, which stand in the order of
@@ -146,7 +154,8 @@ impl Held {
             match questions.remove(&shard) {
                 Some(question) => {
                     let then = Some(Box::new(question));
-                    let last = Question::Under { id: self.id, then, is_last: true };
+                    let now = self.now;
+                    let last = Question::Under { id: self.id, then, now, is_last: true };
                     asks.push(core.start_ask(shard, last));
                 }
                 None => core.post_in_turn(shard, Message::Tell(Box::new(Notice::Release(self.id)))),
