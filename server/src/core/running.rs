@@ -50,6 +50,11 @@ impl Core {
         self.now.get()
     }
 
+    /// Changes the moment, while something is done that belongs to another.
+    pub(super) fn set_now(&self, now: Now) {
+        self.now.set(now);
+    }
+
     /// This core's copy of the settings.
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
