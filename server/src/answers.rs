@@ -72,7 +72,10 @@ impl Core {
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
+            Question::Lock { .. }
+            | Question::Widen { .. }
+            | Question::Under { .. }
+            | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {
@@ -196,6 +199,7 @@ impl Core {
             pattern_count: pubsub.owned_count(Topic::Pattern),
             shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
             tracking: self.tracking.borrow().figures(),
+            interpreter_bytes: self.scripts.borrow().memory(),
         }
     }
 }

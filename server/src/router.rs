@@ -20,6 +20,8 @@ pub enum Route {
     Owner(usize),
     /// On the core of this shard, as a script.
     Script(usize),
+    /// On several shards, each with its own keys, independently.
+    Split,
     /// On several shards, or it may wait; see `transaction`.
     Several,
     /// On the core of the connection.
@@ -50,8 +52,11 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
         Run::Steps(_) if reaches_anywhere(shard_command, argv) => Route::Several,
-        Run::Split { .. }
-        | Run::Gather { .. }
+        Run::Split { .. } => match shard_of_all(core, command, argv) {
+            Route::Several => Route::Split,
+            route => route,
+        },
+        Run::Gather { .. }
         | Run::GatherWrite { .. }
         | Run::Steps(_)
         | Run::FirstOf { .. }
@@ -132,6 +137,20 @@ pub fn home(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
 #[must_use]
 pub fn shard_of(core: &Core, key: Option<&[u8]>) -> usize {
     core.shared.shard_of_slot(slot_of(key.unwrap_or_default()))
+}
+
+/// The argument that is most likely the first key: the first, or of a script the one behind the number of its keys. A
+/// guess, for what only saves time.
+#[must_use]
+#[inline]
+pub fn likely_key<'a>(argv: Argv<'a>) -> Option<&'a [u8]> {
+    let name = argv.get(0)?;
+    let is_script = match name.first() {
+        Some(b'e' | b'E') => name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"eval")),
+        Some(b'f' | b'F') => name.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"fcall")),
+        _ => false,
+    };
+    argv.get(if is_script { 3 } else { 1 })
 }
 
 /// The keys of a request, as indices into argv, each with its shard.

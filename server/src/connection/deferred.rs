@@ -35,7 +35,12 @@ impl Connection {
         if let Some(ticket) = ticket {
             return self.end_script(command, &argv, ticket).await;
         }
-        if !self.wait_while_paused(self.session.flags_of(command)).await {
+        let flags = self.session.flags_of(command);
+        let flags = match core.is_paused(flags) {
+            true => core.promised_flags(command, flags, argv.as_argv()),
+            false => flags,
+        };
+        if !self.wait_while_paused(flags).await {
             return;
         }
         if self.session.is_in_multi() && !is_never_queued(command) {

@@ -13,13 +13,15 @@ mod open;
 pub mod output;
 mod scripts;
 pub mod session;
+mod split;
 pub mod tracking;
 pub(crate) mod upkeep;
 
 pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
-pub use multi::{Multi, Watched, WatchedKey, is_never_queued};
+pub use multi::{Multi, Watched, WatchedKey, exec_abort, is_never_queued};
 pub use session::{ReplyMode, Session};
+pub(crate) use split::Scratch;
 pub use tracking::{TrackingMode, TrackingState};
 
 use crate::commands::{NowFn, ServerRun};
@@ -334,12 +336,20 @@ impl Connection {
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
                 None
             }
+            Step::Split(command) if self.may_send_away() => {
+                self.note_command(command);
+                self.run_split(command, argv);
+                None
+            }
             // A subscription is asked for at other cores: it is shown when it has come about, or ended.
             Step::Defer(command) if is_subscription(command) => {
                 core.counters().commands_processed.add(1);
                 Some(Deferred::new(command, argv))
             }
-            Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
+            Step::Away(command, _)
+            | Step::Split(command)
+            | Step::Now(command, _)
+            | Step::Defer(command) => {
                 self.note_command(command);
                 Some(Deferred::new(command, argv))
             }
@@ -421,7 +431,19 @@ impl Connection {
             peer.poll_until(cx, |peer| (peer.away_count.get() == 0).then_some(()))
         })
         .await;
-        exchange.merge(peer.take_batches(), &mut self.replies);
+        let mut slow = Vec::new();
+        exchange.merge(peer.take_batches(), &mut self.replies, |split, outcome, reply| {
+            if outcome == Outcome::Failed {
+                self.core.note_error(reply);
+            }
+            let us = self.core.account_split(split.command, split.ns, outcome);
+            if us >= self.core.slow_after_us() {
+                slow.push((split.argv(), us));
+            }
+        });
+        for (argv, us) in slow {
+            self.log_slow(argv.as_argv(), us);
+        }
         for batch in exchange.take_done() {
             for (index, us) in &batch.slow {
                 self.log_slow(batch.call(*index as usize).2, *us);
