@@ -3,7 +3,7 @@
 use crate::pipe::encode;
 
 /// Elements of all collections of one size together.
-const ELEMENT_COUNT: usize = 1_000_000;
+const ELEMENT_COUNT: usize = 4_000_000;
 /// Elements that one request adds.
 const CHUNK_LEN: usize = 100;
 /// Entries of a stream.
@@ -19,7 +19,7 @@ pub struct Data {
     pub each_per_request: usize,
     /// What is counted: keys or elements.
     pub unit: &'static str,
-    /// Whether as much is loaded before anything is measured.
+    /// Whether a quarter as much is loaded before anything is measured.
     pub is_warmed: bool,
     /// Makes a request from its number.
     pub request: fn(&mut Vec<u8>, usize),

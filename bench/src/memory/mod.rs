@@ -3,8 +3,8 @@
 //! For each kind of data each server is started anew, its resident memory is taken, the data is loaded in one pipeline
 //! as `redis-cli --pipe` does, and once resident memory has settled the growth is divided by the keys. The kernel's
 //! high-water mark says how much more was needed on the way. Servers run without a log and on one shard.
-//! Elements are few megabytes in all, no more than the buffers that a server takes once for whatever it is sent; so as many
-//! are loaded before, in collections of their own.
+//! Elements are some dozen megabytes in all, not much more than the buffers that a server takes once for whatever it is
+//! sent; so those buffers are filled before, and some elements are loaded, in collections of their own.
 //!
 //! Reading order: [`data`] (what is loaded), this page, [`churn`] (values that come and go under a limit).
 
@@ -15,7 +15,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::pipe::Pipe;
+use crate::pipe::{Pipe, encode};
 use crate::process::{peak_resident_bytes, resident_bytes};
 use crate::server::{Binary, Log, Options, Server, TempDir};
 use data::Data;
@@ -25,6 +25,10 @@ const SETTLED_PART: f64 = 0.002;
 const SETTLED_FOR: Duration = Duration::from_millis(1_500);
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Requests that fill a server's receive buffers, and bytes of each.
+const FILLING_COUNT: usize = 4 << 10;
+const FILLING_LEN: usize = 16_000;
 
 /// What one server needs for one kind of data.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,8 +54,14 @@ pub fn measure(binary: &Binary, data: &Data, part: usize) -> Result<Option<Cost>
     let server = Server::start(binary, &options, dir.path())?;
     let mut pipe = Pipe::connect(server.port()).map_err(describe)?;
     let count = (data.request_count / part).max(1);
-    let first = if data.is_warmed { data.request_count } else { 0 };
-    pipe.load(first, data.request).map_err(describe)?;
+    let first = if data.is_warmed { count / 4 } else { 0 };
+    if data.is_warmed {
+        let text = vec![b'x'; FILLING_LEN];
+        let fill = |bytes: &mut Vec<u8>, _| encode(bytes, &[b"SET", b"filling", &text]);
+        pipe.load(FILLING_COUNT, fill).map_err(describe)?;
+        pipe.call(&[b"DEL", b"filling"]).map_err(describe)?;
+        pipe.load(first, data.request).map_err(describe)?;
+    }
     let before = settled(&server).map_err(describe)?;
     let accounted_before = pipe.info("used_memory").map_err(describe)?;
     let request = |bytes: &mut Vec<u8>, number| (data.request)(bytes, first + number);
