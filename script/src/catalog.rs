@@ -1,6 +1,7 @@
 //! All libraries of functions as plain data: what every core sees. Interpreters load the code for themselves.
 
 use crate::functions::Functions;
+use crate::habits::Habits;
 use crate::header::{self, ScriptFlags};
 use crate::host::Host;
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct FunctionFacts {
     pub description: Option<String>,
     /// What it promises.
     pub flags: ScriptFlags,
+    /// Where it has been seen to go.
+    pub habits: Habits,
 }
 
 impl Catalog {
@@ -80,6 +83,7 @@ impl Catalog {
             name: f.name.clone(),
             description: f.description.clone(),
             flags: f.flags,
+            habits: Habits::default(),
         });
         let facts = LibraryFacts {
             name: name.clone(),

@@ -10,14 +10,17 @@
 use crate::catalog::{Catalog, LibraryFacts};
 use crate::functions::Functions;
 use crate::host::{Host, Look};
+use crate::redis::Suspend;
 use crate::source::Source;
 use crate::vm::{Ended, Invocation, Script};
 use ahash::AHashMap;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+use mlua::Function;
 use protocol::reply::{Resp, Writer};
 use protocol::request::ArgvBuf;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +29,9 @@ use std::sync::Arc;
 const STACK_SIZE: usize = 16 << 20;
 /// Compiled scripts that one interpreter keeps.
 const COMPILED_COUNT_MAX: usize = 1000;
+
+/// Calls a function each time it is resumed.
+const WAITER: &str = "local suspend, yield = ..., coroutine.yield return function() while true do suspend() yield() end end";
 
 /// What runs.
 #[derive(Clone, Debug)]
@@ -83,6 +89,8 @@ enum Word {
 pub struct Interpreter {
     coroutine: ManuallyDrop<Coroutine<Order, Word, ()>>,
     is_idle: bool,
+    /// What Lua holds, in bytes; written on the stack of its own whenever something has ended there.
+    memory: Rc<Cell<usize>>,
 }
 
 impl Interpreter {
@@ -93,12 +101,24 @@ impl Interpreter {
     pub fn new() -> Result<Interpreter, String> {
         let functions = Functions::new().map_err(|error| error.to_string())?;
         let stack = DefaultStack::new(STACK_SIZE).map_err(|error| error.to_string())?;
-        let worker = Worker { functions, compiled: AHashMap::new(), catalog: Arc::default() };
+        let memory = Rc::new(Cell::new(functions.vm().memory()));
+        let worker = Worker {
+            functions,
+            compiled: AHashMap::new(),
+            catalog: Arc::default(),
+            memory: memory.clone(),
+        };
         let coroutine = Coroutine::with_stack(stack, move |yielder, _| worker.serve(yielder));
-        let mut interpreter =
-            Interpreter { coroutine: ManuallyDrop::new(coroutine), is_idle: true };
+        let coroutine = ManuallyDrop::new(coroutine);
+        let mut interpreter = Interpreter { coroutine, is_idle: true, memory };
         let _ready = interpreter.order(Order::GoOn);
         Ok(interpreter)
+    }
+
+    /// The bytes that Lua holds in it, as of when the last script ended; whoever keeps this sees later ones too.
+    #[must_use]
+    pub fn memory(&self) -> Rc<Cell<usize>> {
+        self.memory.clone()
     }
 
     /// Whether `source` can be compiled.
@@ -165,19 +185,26 @@ struct Worker {
     compiled: AHashMap<u64, Script>,
     /// The libraries that are loaded.
     catalog: Arc<Catalog>,
+    memory: Rc<Cell<usize>>,
 }
 
 impl Worker {
     fn serve(mut self, yielder: &Yielder<Order, Word>) {
         let lua = self.functions.vm().lua.clone();
         let result = lua.scope(|scope| {
-            let suspend = scope.create_function(|_, ()| {
+            let count = Rc::new(Cell::new(0));
+            let own = count.clone();
+            let function = scope.create_function(move |_, ()| {
                 let _go_on = yielder.suspend(Word::Paused);
+                own.set(own.get() + 1);
                 Ok(())
             })?;
-            self.functions.vm().set_suspend(Some(suspend));
+            let waiter: Function = lua.load(WAITER).call(&function)?;
+            let waiter = lua.create_thread(waiter)?;
+            self.functions.vm().set_suspend(Some(Suspend { function, waiter, count }));
             let mut word = Word::Ready;
             loop {
+                self.memory.set(self.functions.vm().memory());
                 word = match yielder.suspend(word) {
                     Order::Run(mut job) => {
                         let ended = self.run(&mut job);

@@ -14,6 +14,7 @@ pub mod catalog;
 mod cjson;
 mod cmsgpack;
 pub mod functions;
+pub mod habits;
 pub mod header;
 pub mod host;
 pub mod interpreter;

@@ -6,7 +6,7 @@ use crate::host::{Called, Host};
 use crate::library::{Arguments, Failure, Raised, function};
 use crate::reply;
 use crate::vm::{end_if_told, let_others_run};
-use mlua::{Function, Lua, MultiValue, Result, Table, Value};
+use mlua::{Function, Lua, MultiValue, Result, Table, Thread, Value};
 use protocol::number::format_f64;
 use protocol::reply::{Reply, Resp};
 use protocol::request::ArgvBuf;
@@ -19,13 +19,24 @@ pub(crate) struct Session {
     /// What `redis.setresp` chose.
     pub(crate) resp: Cell<Resp>,
     /// Lets others run while the script waits; `None` if this interpreter cannot wait.
-    pub(crate) suspend: RefCell<Option<Function>>,
+    pub(crate) suspend: RefCell<Option<Suspend>>,
     /// Why the script that runs must end.
     pub(crate) ended_by: Cell<Option<&'static str>>,
     /// State of `math.random`: a script sees the same numbers each time it runs.
     pub(crate) random: Cell<u64>,
     argv: RefCell<ArgvBuf>,
     reply: RefCell<Vec<u8>>,
+}
+
+/// How an interpreter lets others run.
+#[derive(Clone)]
+pub(crate) struct Suspend {
+    /// Returns when the script is resumed.
+    pub(crate) function: Function,
+    /// The same on a stack of Lua's own: each time it is resumed it calls the function once.
+    pub(crate) waiter: Thread,
+    /// How often the function has returned.
+    pub(crate) count: Rc<Cell<u64>>,
 }
 
 impl Default for Session {
@@ -47,7 +58,18 @@ impl Session {
     pub(crate) fn suspend(&self) -> Result<bool> {
         let suspend = self.suspend.borrow().clone();
         let Some(suspend) = suspend else { return Ok(false) };
-        suspend.call::<()>(())?;
+        let count = suspend.count.get();
+        match suspend.function.call::<()>(()) {
+            // So many arguments that there is no room for a call beside them: Lua allows 8000 values. The waiter has room of
+            // its own; what fails afterwards, for the same reason, is to look for results, of which there are none.
+            Err(mlua::Error::StackError) => {
+                let resumed = suspend.waiter.resume::<()>(());
+                if suspend.count.get() == count {
+                    resumed?
+                }
+            }
+            result => result?,
+        }
         Ok(true)
     }
 

@@ -1,8 +1,9 @@
 //! The text of a script, known to the whole server; each interpreter compiles it for itself.
 
+use crate::habits::Habits;
 use crate::header::{self, ScriptFlags};
 use crate::{reach, sha1_hex};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A script for EVAL.
 #[derive(Debug)]
@@ -16,8 +17,10 @@ pub struct Source {
     /// The whole text.
     pub text: Box<[u8]>,
     code_start: usize,
-    /// Whether it may touch keys that it is not given; see [`Source::may_wander`].
-    may_wander: AtomicBool,
+    /// Whether its text shows that it touches no keys but those it is given.
+    pub is_plain: bool,
+    /// Where it has been seen to go.
+    pub habits: Habits,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -30,26 +33,16 @@ impl Source {
     /// The text of the error reply, without its code.
     pub fn new(text: &[u8], takes_one_key: impl Fn(&[u8]) -> bool) -> Result<Source, String> {
         let (flags, code) = header::script(text)?;
-        let may_wander = !reach::touches_only_its_keys(code, takes_one_key);
+        let is_plain = reach::touches_only_its_keys(code, takes_one_key);
         Ok(Source {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             sha: sha1_hex(text),
             flags,
             text: text.into(),
             code_start: text.len() - code.len(),
-            may_wander: AtomicBool::new(may_wander),
+            is_plain,
+            habits: Habits::default(),
         })
-    }
-
-    /// Whether it may touch keys that it is not given: `false` if its text shows that it does not.
-    #[must_use]
-    pub fn may_wander(&self) -> bool {
-        self.may_wander.load(Ordering::Relaxed)
-    }
-
-    /// Notes that it has touched a key that it was not given.
-    pub fn note_wandering(&self) {
-        self.may_wander.store(true, Ordering::Relaxed);
     }
 
     /// What is compiled: all but the first line.

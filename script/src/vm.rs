@@ -1,7 +1,7 @@
 //! One interpreter: compiles scripts and runs them, one at a time, in the same unchangeable world.
 
 use crate::host::{Host, Look};
-use crate::redis::{self, Session};
+use crate::redis::{self, Session, Suspend};
 use crate::{bit, cjson, cmsgpack, reply, structs};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
@@ -14,6 +14,9 @@ use std::rc::Rc;
 pub const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
 /// Where the functions of the prelude come from, as they name themselves.
 const PRELUDE: &str = "=prelude";
+
+/// Functions of ours that may run within each other: a command of a script, and what lets others run in its middle.
+const NESTED_CALLS: usize = 4;
 
 /// An interpreter. Scripts that are compiled by one cannot run in another.
 pub struct Vm {
@@ -76,6 +79,7 @@ impl Vm {
         session.random.set(redis::seed_state(RandomState::new().build_hasher().finish() as u32));
         let (run, loading, loaded, behind, globals) = Self::prepare(&lua, &session)?;
         lua.set_globals(globals)?;
+        Self::make_room(&lua)?;
         Self::watch(&lua, &session)?;
         Ok(Vm { lua, run, loading, loaded, behind, session })
     }
@@ -108,6 +112,16 @@ impl Vm {
         prelude.call(host)
     }
 
+    /// Of each function of ours that runs, `mlua` keeps a value for its failure, which it makes on the stack of that
+    /// function and uses again. Made now, it needs no room beside as many arguments as Lua allows.
+    fn make_room(lua: &Lua) -> mlua::Result<()> {
+        let nested = lua.create_function(|_, (own, depth): (Function, usize)| match depth {
+            0 => Ok(()),
+            _ => own.call::<()>((own.clone(), depth - 1)),
+        })?;
+        nested.call((nested.clone(), NESTED_CALLS))
+    }
+
     /// Looks now and then whether the script must end.
     fn watch(lua: &Lua, session: &Rc<Session>) -> mlua::Result<()> {
         let session = session.clone();
@@ -120,7 +134,7 @@ impl Vm {
     }
 
     /// Makes `suspend` what a script calls to let others run.
-    pub(crate) fn set_suspend(&self, suspend: Option<Function>) {
+    pub(crate) fn set_suspend(&self, suspend: Option<Suspend>) {
         *self.session.suspend.borrow_mut() = suspend;
     }
 

@@ -478,6 +478,15 @@ fn a_script_waits_for_a_command_wherever_it_is() {
 }
 
 #[test]
+fn a_script_waits_for_a_command_with_as_many_arguments_as_lua_allows() {
+    let many = "local a = {} for i = 1, 7999 do a[i] = i end return redis.call('WAIT', unpack(a))";
+    // In a new interpreter, and in one that has run something.
+    let bench = Bench::new();
+    assert_eq!(bench.run(many), ":1|");
+    assert_eq!(bench.run(many), ":2|");
+}
+
+#[test]
 fn a_long_script_lets_others_run() {
     let bench = Bench::new();
     bench.host.pauses_left.set(3);

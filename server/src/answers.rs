@@ -1,6 +1,5 @@
 //! What this core answers when another core, or it itself, asks ([`Question`]).
 
-use crate::clients::ClientFlags;
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
@@ -67,17 +66,16 @@ impl Core {
                 self.shard_mut().wait(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
-            Question::Forget(waiter, key_indices) => {
-                self.shard_mut().forget_waiter(now, &waiter, &key_indices);
-                Answer::Done(true)
-            }
             Question::All(questions) => {
                 self.shard_mut().begin_unit();
                 let answers = questions.into_iter().map(|question| self.answer(question)).collect();
                 self.shard_mut().end_unit(now);
                 Answer::All(answers)
             }
-            Question::Lock { .. } | Question::Under { .. } | Question::Publish(..) => {
+            Question::Lock { .. }
+            | Question::Widen { .. }
+            | Question::Under { .. }
+            | Question::Publish(..) => {
                 unreachable!("they are answered in turn, see `core::locking`")
             }
             Question::EndWatch(watched) => {
@@ -166,7 +164,7 @@ impl Core {
                 _ => Answer::Done(false),
             },
             CoreQuestion::UnblockClient { token, is_error } => match self.peer(token) {
-                Some(peer) if peer.client.has_flag(ClientFlags::BLOCKED) => {
+                Some(peer) if peer.client.take_claim() => {
                     let how = if is_error { Unblocked::Error } else { Unblocked::TimedOut };
                     peer.unblock(how);
                     Answer::Done(true)
@@ -201,6 +199,7 @@ impl Core {
             pattern_count: pubsub.owned_count(Topic::Pattern),
             shard_channel_count: pubsub.owned_count(Topic::ShardChannel),
             tracking: self.tracking.borrow().figures(),
+            interpreter_bytes: self.scripts.borrow().memory(),
         }
     }
 }

@@ -99,11 +99,11 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         return refuse(core, command, text.into_bytes());
     }
     if core.shared.scripts.is_busy()
-        && let Some(text) = core.busy_error(command, argv)
+        && let Some(text) = core.busy_error(command, argv, is_in_multi)
     {
         return refuse(core, command, text.as_bytes().to_vec());
     }
-    if core.is_paused(flags) {
+    if core.is_paused(flags) && core.is_paused(core.promised_flags(command, flags, argv)) {
         return Step::Defer(command);
     }
     if is_queued {

@@ -10,6 +10,7 @@ use crate::tracking::TrackingFigures;
 use persistence::rdb::payload::Checksum;
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
+use shard::Now;
 use shard::call::ClientFacts;
 use shard::commands::{Command, KeyWrite, Piece};
 use shard::digest::Digest;
@@ -102,11 +103,10 @@ pub enum Question {
     ServeKeys(OwnedCall, Vec<usize>),
     /// Let a client wait for these keys (indices into argv).
     Wait(Waiter, Vec<usize>),
-    /// Forget a client that waits for these keys.
-    Forget(Waiter, Vec<usize>),
     /// All of these, at one moment.
     All(Vec<Question>),
-    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment.
+    /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment; or answer
+    /// [`Answer::Refused`], if a script has been running for too long.
     Lock {
         /// The transaction.
         id: TransactionId,
@@ -115,12 +115,22 @@ pub enum Question {
         /// What it wants to know at once.
         then: Option<Box<Question>>,
     },
+    /// Lock the whole shard, as [`Question::Lock`] does, for a script that holds it already and has touched this much of
+    /// it: it lets go before those who do not need what it has touched.
+    Widen {
+        /// The script.
+        id: TransactionId,
+        /// What it has touched.
+        touched: Claims,
+    },
     /// Something for a transaction that holds its lock.
     Under {
         /// The transaction.
         id: TransactionId,
         /// What to do.
         then: Option<Box<Question>>,
+        /// The moment at which it is done, if that is not the present: all of a script happens at one.
+        now: Option<Now>,
         /// Whether it gives back the lock then.
         is_last: bool,
     },
@@ -215,6 +225,8 @@ pub enum Answer {
     All(Vec<Answer>),
     /// Whether it was done, or there was such a thing.
     Done(bool),
+    /// There is no lock to be had; the text of the error.
+    Refused(&'static str),
     /// A number.
     Count(u64),
     /// One number per thing asked for.
@@ -246,6 +258,8 @@ pub struct CoreReport {
     pub shard_channel_count: usize,
     /// CLIENT TRACKING.
     pub tracking: TrackingFigures,
+    /// Bytes that its Lua interpreters hold.
+    pub interpreter_bytes: usize,
 }
 
 /// A change that every core makes to its own state.
@@ -261,6 +275,8 @@ pub enum Notice {
     Release(TransactionId),
     /// A client watches these keys no longer.
     Unwatch(Watched),
+    /// A client waits for these keys (indices into argv) no longer.
+    Forget(Waiter, Vec<usize>),
     /// Memory is full: that core is to evict keys.
     MemoryFull,
     /// Clients are no longer paused.

@@ -87,7 +87,7 @@ async fn read(
             let claims = crate::core::claims(shard_command, argv, is_there);
             (shard, Wanted { claims, then: Some(question) })
         });
-        let (own, checked) = Held::acquire(core, wanted.collect()).await;
+        let (own, checked) = Held::acquire(core, wanted.collect()).await?;
         match place(&by_shard, checked) {
             Ok(_) => place(&by_shard, own.ask_last(core, serve_all().into_iter().collect()).await)?,
             Err(error) => {

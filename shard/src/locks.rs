@@ -53,6 +53,12 @@ impl Claims {
         }
     }
 
+    /// Whether `key` is claimed.
+    #[must_use]
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.whole.is_some() || self.keys.contains_key(key)
+    }
+
     /// Whether nothing is claimed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -63,6 +69,20 @@ impl Claims {
     fn reduced(self) -> Self {
         let Some(whole) = self.whole else { return self };
         Claims::whole(self.keys.values().copied().fold(whole, Mode::max))
+    }
+
+    /// Whether what one of them does may be seen by the other.
+    fn conflicts_with(&self, other: &Claims) -> bool {
+        let with_keys = |mode: Mode, claims: &Claims| {
+            claims.whole.is_some_and(|other| conflict(mode, other))
+                || claims.keys.values().any(|other| conflict(mode, *other))
+        };
+        self.whole.is_some_and(|mode| with_keys(mode, other))
+            || other.whole.is_some_and(|mode| with_keys(mode, self))
+            || self
+                .keys
+                .iter()
+                .any(|(key, mode)| other.keys.get(key).is_some_and(|other| conflict(*mode, *other)))
     }
 
     fn is_exclusive(&self) -> bool {
@@ -79,6 +99,17 @@ fn conflict(one: Mode, other: Mode) -> bool {
 struct Request {
     claims: Claims,
     is_granted: bool,
+}
+
+/// What has become of a request that was widened; see [`Locks::widen`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Widened {
+    /// Its new number.
+    pub id: LockId,
+    /// Those behind it: old number and new.
+    pub moved: Vec<(LockId, LockId)>,
+    /// Who is granted something now, itself perhaps among them.
+    pub granted: Vec<LockId>,
 }
 
 /// The locks of one shard. Invariant: a request is granted if and only if nothing before it conflicts with it.
@@ -104,6 +135,12 @@ impl Locks {
     #[must_use]
     pub fn len(&self) -> usize {
         self.requests.len()
+    }
+
+    /// What a request claims that has not been granted yet.
+    #[must_use]
+    pub fn awaited(&self, id: LockId) -> Option<&Claims> {
+        self.requests.get(&id).filter(|one| !one.is_granted).map(|one| &one.claims)
     }
 
     /// Whether a request with these claims would have to wait.
@@ -148,6 +185,38 @@ impl Locks {
         freed.sort_unstable();
         freed.dedup();
         freed
+    }
+
+    /// Those that came behind `id` and conflict with `touched`, or with another of these, in their order.
+    #[must_use]
+    pub fn behind(&self, id: LockId, touched: &Claims) -> Vec<LockId> {
+        let mut all = touched.clone();
+        let mut behind = Vec::new();
+        for (other, request) in self.requests.range(id + 1..) {
+            if request.claims.conflicts_with(&all) {
+                all.join(request.claims.clone());
+                behind.push(*other);
+            }
+        }
+        behind
+    }
+
+    /// Turns a granted request into one for the whole shard, as if it came now. Those in `behind` ([`Locks::behind`])
+    /// come behind it; all others that were waiting stay before it.
+    pub fn widen(&mut self, id: LockId, behind: &[LockId]) -> Widened {
+        let claims: Vec<(LockId, Claims)> = behind
+            .iter()
+            .filter_map(|other| Some((*other, self.requests.get(other)?.claims.clone())))
+            .collect();
+        let mut freed = self.remove(id);
+        behind.iter().for_each(|other| freed.extend(self.remove(*other)));
+        freed.sort_unstable();
+        freed.dedup();
+        let mut granted = self.grant(freed);
+        let (id, is_granted) = self.request(Claims::whole(Mode::Exclusive));
+        granted.extend(is_granted.then_some(id));
+        let moved = claims.into_iter().map(|(old, claims)| (old, self.request(claims).0)).collect();
+        Widened { id, moved, granted }
     }
 
     /// Grants those of `freed` that wait for nobody any more; returns them in order.
@@ -274,6 +343,59 @@ mod tests {
         let mut both = Claims::whole(Mode::Shared);
         both.join(exclusive(&["b"]));
         assert_eq!(both.reduced(), Claims::whole(Mode::Exclusive));
+    }
+
+    #[test]
+    fn a_request_is_widened_behind_those_that_do_not_need_what_it_has_touched() {
+        let mut locks = Locks::default();
+        locks.request(Claims::whole(Mode::Exclusive));
+        locks.request(exclusive(&["a", "x"]));
+        locks.request(exclusive(&["b"]));
+        locks.request(shared(&["x"]));
+        locks.request(exclusive(&["c"]));
+        assert_eq!(
+            locks.behind(0, &exclusive(&["a"])),
+            [1, 3],
+            "x is wanted behind one that wants a"
+        );
+        let widened = locks.widen(0, &[1, 3]);
+        let expected = Widened { id: 5, moved: vec![(1, 6), (3, 7)], granted: vec![2, 4] };
+        assert_eq!(widened, expected);
+        assert!(!locks.request(exclusive(&["d"])).1);
+        assert_eq!(release(&mut locks, 2), NOBODY);
+        assert_eq!(release(&mut locks, 4), [5]);
+        assert_eq!(release(&mut locks, 5), [6, 8]);
+        assert_eq!(release(&mut locks, 6), [7]);
+    }
+
+    #[test]
+    fn a_request_alone_is_widened_at_once() {
+        let mut locks = Locks::default();
+        locks.request(Claims::whole(Mode::Exclusive));
+        locks.request(exclusive(&["a"]));
+        let behind = locks.behind(0, &shared(&["a"]));
+        let widened = locks.widen(0, &behind);
+        assert_eq!(widened, Widened { id: 2, moved: vec![(1, 3)], granted: vec![2] });
+        assert_eq!(release(&mut locks, 2), [3]);
+    }
+
+    #[test]
+    fn claims_conflict_where_one_writes_what_the_other_touches() {
+        let whole = Claims::whole;
+        for (one, other, is_conflict) in [
+            (shared(&["a"]), shared(&["a"]), false),
+            (shared(&["a"]), exclusive(&["a", "b"]), true),
+            (exclusive(&["a"]), exclusive(&["b"]), false),
+            (whole(Mode::Shared), shared(&["a"]), false),
+            (whole(Mode::Shared), exclusive(&["a"]), true),
+            (whole(Mode::Exclusive), shared(&["a"]), true),
+            (whole(Mode::Shared), whole(Mode::Shared), false),
+            (whole(Mode::Shared), whole(Mode::Exclusive), true),
+            (whole(Mode::Exclusive), Claims::default(), false),
+        ] {
+            assert_eq!(one.conflicts_with(&other), is_conflict, "{one:?} {other:?}");
+            assert_eq!(other.conflicts_with(&one), is_conflict, "{other:?} {one:?}");
+        }
     }
 
     #[test]

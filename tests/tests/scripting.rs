@@ -85,6 +85,166 @@ fn who_has_waited_for_a_long_script_is_told() {
 }
 
 #[test]
+fn who_has_waited_for_a_long_script_with_a_transaction_is_told() {
+    for shards in [1, 4] {
+        let server = start(shards);
+        let (mut one, mut two, mut three) = (server.client(), server.client(), server.client());
+        let (mut four, mut five) = (server.client(), server.client());
+        four.ok("WATCH b");
+        five.ok("SET a v");
+        eval(&mut one, ENDLESS, &["a"]);
+        // Either it waits first and is told then, or it is told at once.
+        two.send_raw(
+            b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nx\r\n*1\r\n$4\r\nEXEC\r\n",
+        );
+        four.send_raw(
+            b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nx\r\n*1\r\n$4\r\nEXEC\r\n",
+        );
+        five.send(&["RENAME", "a", "b"]);
+        for client in [&mut two, &mut four] {
+            let last = client.read_many(3).pop().expect("a reply").value;
+            assert!(last.is_error("EXECABORT Transaction discarded because of: "), "{last:?}");
+        }
+        assert!(five.read().value.is_error(BUSY));
+        three.ok("SCRIPT KILL");
+        assert!(one.read().value.is_error("ERR Script killed"));
+        assert_eq!(three.run("GET a").text(), "v");
+        // Nobody is left in the middle of anything.
+        for client in [&mut two, &mut four, &mut five] {
+            client.ok("SET b x");
+            assert!(client.run("EXEC").is_error("ERR EXEC without MULTI"));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_queued_and_no_transaction_runs_while_a_script_is_busy() {
+    for shards in [1, 4] {
+        let server = start(shards);
+        let (mut one, mut two, mut three) = (server.client(), server.client(), server.client());
+        let queue = |client: &mut Client| {
+            client.ok("MULTI");
+            assert_eq!(client.run("SET b x").text(), "QUEUED");
+        };
+        queue(&mut two);
+        queue(&mut three);
+        eval(&mut one, ENDLESS, &["a"]);
+        await_busy(&mut server.client(), "GET a");
+        let last = two.run("EXEC");
+        assert!(last.is_error("EXECABORT Transaction discarded because of: BUSY"), "{last:?}");
+        assert!(three.run("SET b y").is_error(BUSY));
+        two.ok("MULTI");
+        assert!(two.run("INFO").is_error(BUSY));
+        two.ok("DISCARD");
+        two.ok("SCRIPT KILL");
+        assert!(one.read().value.is_error("ERR Script killed"));
+        let last = three.run("EXEC");
+        assert!(last.is_error("EXECABORT Transaction discarded because of previous"), "{last:?}");
+        assert_eq!(two.run("GET b").text(), "");
+    }
+}
+
+#[test]
+fn a_pause_of_writes_holds_scripts_that_may_write() {
+    for shards in [1, 4] {
+        let server = start(shards);
+        let mut control = server.client();
+        control.call(&[
+            "FUNCTION",
+            "LOAD",
+            "#!lua name=f\nredis.register_function{function_name='reads', callback=function() return 1 end, \
+             flags={'no-writes'}}\nredis.register_function('writes', function() return 1 end)",
+        ]);
+        let sha = control.call(&["SCRIPT", "LOAD", "#!lua flags=no-writes\nreturn 1"]).text();
+        let writing = [
+            &["EVAL", "return 1", "0"][..],
+            &["EVAL", "#!lua\nreturn 1", "0"],
+            &["FCALL", "writes", "1", "b"],
+        ];
+        let mut held: Vec<Client> = Vec::new();
+        for request in writing {
+            let mut client = server.client();
+            client.ok("MULTI");
+            assert_eq!(client.call(request).text(), "QUEUED");
+            held.push(client);
+        }
+        control.ok("CLIENT PAUSE 1000000 WRITE");
+        let mut free = server.client();
+        for request in [
+            &["EVAL", "#!lua flags=no-writes\nreturn 1", "0"][..],
+            &["EVAL", "#!lua flags=no-writes\nreturn redis.call('EXISTS', KEYS[1]) + 1", "1", "a"],
+            &["EVAL_RO", "return 1", "2", "a", "b"],
+            &["EVALSHA", &sha, "0"],
+            &["FCALL", "reads", "1", "b"],
+            &["FCALL_RO", "reads", "0"],
+        ] {
+            assert_eq!(free.call(request).as_integer(), Some(1), "{request:?}");
+            free.ok("MULTI");
+            assert_eq!(free.call(request).text(), "QUEUED");
+            assert_eq!(free.run("EXEC").elements().expect("an array")[0].as_integer(), Some(1));
+        }
+        held.iter_mut().for_each(|client| client.send(&["EXEC"]));
+        for request in writing {
+            let mut client = server.client();
+            client.send(request);
+            held.push(client);
+        }
+        let count = format!("blocked_clients:{}", held.len());
+        wait::until("all to be held", || control.run("INFO clients").text().contains(&count));
+        control.ok("CLIENT UNPAUSE");
+        for client in &mut held {
+            let value = client.read().value;
+            let first = value.elements().map_or(value.clone(), |all| all[0].clone());
+            assert_eq!(first.as_integer(), Some(1));
+        }
+    }
+}
+
+/// A script that counts at its key, and at another one if that is named.
+const COUNTER: &str = "local n = redis.call('INCR', KEYS[1]) \
+    if ARGV[2] then for i = 1, ARGV[2] do n = n + 0 end end \
+    if ARGV[1] then return redis.call('INCR', ARGV[1]) end return n";
+
+/// Runs a script until it is expected to keep to the shard of its key.
+fn accustom(client: &mut Client, script: &str, key: &str) {
+    for _ in 0..64 {
+        let reply = client.call(&["EVAL", script, "1", key]);
+        assert!(reply.as_integer().is_some(), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_script_that_has_written_may_touch_a_key_of_another_shard() {
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut client = server.client();
+        // The second takes longer than one go before it does that.
+        for (round, length) in ["0", "3000000"].into_iter().enumerate() {
+            for (number, key) in KEYS.into_iter().enumerate() {
+                let script = format!("-- {round} {number}\n{COUNTER}");
+                accustom(&mut client, &script, "{a}n");
+                let before = client.run("GET {a}n").text().parse::<i64>().expect("a number");
+                for again in 0..2 {
+                    let request = ["EVAL", &script, "1", "{a}n", key, length];
+                    let expected = Some((2 * round + again + 1) as i64);
+                    assert_eq!(client.call(&request).as_integer(), expected, "{shards} {key}");
+                }
+                let after = client.run("GET {a}n").text().parse::<i64>().expect("a number");
+                assert_eq!(after, before + 2, "it has not begun anew");
+            }
+        }
+        let library = format!(
+            "#!lua name=f\nredis.register_function('count', function(KEYS, ARGV) {COUNTER} end)"
+        );
+        client.call(&["FUNCTION", "LOAD", &library]);
+        for _ in 0..64 {
+            client.call(&["FCALL", "count", "1", "{a}n"]);
+        }
+        assert_eq!(client.call(&["FCALL", "count", "1", "{a}n", "b"]).as_integer(), Some(5));
+    }
+}
+
+#[test]
 fn a_script_that_has_written_ends_only_with_the_server() {
     let dir = TempDir::new();
     let options = || {
@@ -196,6 +356,40 @@ fn nobody_sees_a_script_half_done() {
                 }
             });
         });
+    }
+}
+
+#[test]
+fn after_kill_9_a_script_over_a_key_it_has_made_up_is_there_on_both_shards_or_on_none() {
+    let dir = TempDir::new();
+    for (round, shards) in [2, 4].into_iter().enumerate() {
+        let options = Options::rialto().param("appendonly", &["yes"]).dir(dir.path());
+        let options = options.param("appendfsync", &["everysec"]).shards(shards);
+        let mut server = options.start();
+        let mut client = server.client();
+        let writer = thread::spawn(move || {
+            for number in 0.. {
+                let script = format!("-- {round} {number}\n{COUNTER}");
+                for _ in 0..64 {
+                    if client.try_call(&["EVAL", &script, "1", "{a}home"]).is_err() {
+                        return;
+                    }
+                }
+                if client.try_call(&["EVAL", &script, "1", "{a}n", "b"]).is_err() {
+                    return;
+                }
+            }
+        });
+        // The writer is what happens meanwhile; there is no condition to wait for.
+        thread::sleep(Duration::from_millis(1200));
+        server.kill();
+        writer.join().expect("it ends with its connection");
+        let mut server = options.start();
+        let mut client = server.client();
+        let count = client.run("GET b").text();
+        assert!(!count.is_empty(), "nothing was written in time");
+        assert_eq!(client.run("GET {a}n").text(), count, "{shards} shards");
+        server.terminate();
     }
 }
 

@@ -75,6 +75,12 @@ impl Flags {
         Flags(bits)
     }
 
+    /// These without those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
     /// Whether every flag of `other` is in this set.
     #[must_use]
     pub const fn contains(self, other: Flags) -> bool {

@@ -114,6 +114,13 @@ impl Session {
     }
 }
 
+/// The error of EXEC when `error` keeps the transaction from running.
+#[must_use]
+pub fn exec_abort(error: &[u8]) -> Vec<u8> {
+    let reason = error.strip_prefix(b"ERR ").unwrap_or(error);
+    [b"EXECABORT Transaction discarded because of: ", reason].concat()
+}
+
 /// Whether a command runs at once although others are being queued.
 #[must_use]
 pub fn is_never_queued(command: &Registered) -> bool {
@@ -137,7 +144,8 @@ impl Connection {
         // What will not run takes no memory.
         if !multi.is_spoilt && !multi.watch.is_broken() {
             multi.home = multi.home.and(router::home(&core, command, argv));
-            multi.flags = Flags::of(&[multi.flags, command.spec.flags]);
+            let flags = core.promised_flags(command, command.spec.flags, argv);
+            multi.flags = Flags::of(&[multi.flags, flags]);
             multi.queue.push(command.id, db, argv);
         }
         self.note_multi();
@@ -154,8 +162,7 @@ impl Connection {
             return None;
         }
         self.discard();
-        let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
-        Some([b"EXECABORT Transaction discarded because of: ", reason].concat())
+        Some(exec_abort(text))
     }
 
     /// Ends MULTI and WATCH: nothing is queued or watched any more.

@@ -6,10 +6,12 @@ use crate::core::Core;
 use crate::message::NewConnection;
 use crate::peer::{Close, Peer};
 use crate::runtime::socket::Socket;
+use protocol::reply::Resp;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -26,31 +28,13 @@ impl Connection {
         let shared = core.shared.clone();
         let settings = core.settings();
         let refusal = refusal(&core, peer_address, is_unix);
-        let now_ms = core.now().unix_ms();
         let client = Arc::new(Client {
             id: shared.clients.next_id(),
-            core: core.id as u16,
-            token: 0.into(),
             fd: std::os::fd::AsRawFd::as_raw_fd(&fd).into(),
             peer_address: peer_address.map(Address::from),
             local_address: local_address.map(Address::from),
             unix_path: is_unix.then(|| shared.listening.unix_path()).flatten(),
-            connected_at_ms: now_ms,
-            active_at_ms: now_ms.into(),
-            last_command: u16::MAX.into(),
-            db: 0.into(),
-            resp: 2.into(),
-            flags: 0.into(),
-            channel_count: 0.into(),
-            pattern_count: 0.into(),
-            shard_channel_count: 0.into(),
-            query_len: 0.into(),
-            query_capacity: 0.into(),
-            queued_count: (-1).into(),
-            queued_len: 0.into(),
-            output_len: 0.into(),
-            redirect: 0.into(),
-            names: Mutex::default(),
+            ..nobody(&core)
         });
         let is_refused = refusal.is_some() || !shared.clients.insert(client.clone());
         if is_refused {
@@ -69,16 +53,35 @@ impl Connection {
         client.set_flag(ClientFlags::AUTHENTICATED, is_authenticated);
         let peer = Rc::new(Peer::new(socket.key(), client));
         core.add_peer(peer.clone());
-        Some(Connection {
+        Some(Connection::new(core, socket, peer, Session::new(is_authenticated)))
+    }
+
+    /// A connection that nobody is at the other end of, for a command of the server that a script runs. It is in no
+    /// registry, and what is replied to it stays in [`Connection::replies`].
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub(crate) fn for_script(core: Rc<Core>, db: u16, resp: Resp) -> std::io::Result<Connection> {
+        let (end, _other_end) = UnixStream::pair()?;
+        let socket = Socket::new(core.reactor.clone(), end.into());
+        let peer = Rc::new(Peer::new(socket.key(), Arc::new(nobody(&core))));
+        let mut connection = Connection::new(core, socket, peer, Session::new(true));
+        connection.set_db(db);
+        connection.set_resp(resp);
+        Ok(connection)
+    }
+
+    fn new(core: Rc<Core>, socket: Socket, peer: Rc<Peer>, session: Session) -> Connection {
+        Connection {
             core,
             socket,
             peer,
-            session: Session::new(is_authenticated),
+            session,
             parser: None,
             query: Vec::new(),
             replies: Vec::new(),
             exchange: None,
-        })
+        }
     }
 
     /// Ends the connection: last replies, subscriptions, registry.
@@ -97,6 +100,37 @@ impl Connection {
         let shared = &self.core.shared;
         shared.clients.remove(self.peer.client.id);
         shared.connection_counts[self.core.id].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The row of a client that has just come from nowhere.
+fn nobody(core: &Core) -> Client {
+    let now_ms = core.now().unix_ms();
+    Client {
+        id: 0,
+        core: core.id as u16,
+        token: 0.into(),
+        fd: (-1).into(),
+        peer_address: None,
+        local_address: None,
+        unix_path: None,
+        connected_at_ms: now_ms,
+        active_at_ms: now_ms.into(),
+        last_command: u16::MAX.into(),
+        db: 0.into(),
+        resp: 2.into(),
+        flags: 0.into(),
+        channel_count: 0.into(),
+        pattern_count: 0.into(),
+        shard_channel_count: 0.into(),
+        query_len: 0.into(),
+        query_capacity: 0.into(),
+        queued_count: (-1).into(),
+        queued_len: 0.into(),
+        output_len: 0.into(),
+        redirect: 0.into(),
+        names: Mutex::default(),
+        claim: Mutex::default(),
     }
 }
 

@@ -11,11 +11,12 @@
 use super::{Caller, Core};
 use crate::batch::Batch;
 use crate::commands::ServerRun;
+use crate::connection::exec_abort;
 use crate::mailbox::Epochs;
 use crate::message::{Answer, Message, OwnedCall, Question, TransactionId};
 use crate::registry::Kind;
 use crate::router;
-use crate::scripting::{Running, Then, Unfinished};
+use crate::scripting::{CANNOT_WIDEN, Running, Then, Unfinished};
 use protocol::command::{Flags, KeyFlags, key_spec};
 use protocol::reply::Writer;
 use protocol::request::Argv;
@@ -23,7 +24,8 @@ use shard::Outcome;
 use shard::call::ClientFacts;
 use shard::commands::{Command, Run};
 use shard::effects::Journal;
-use shard::locks::{Claims, LockId as Place, Mode};
+use shard::locks::{Claims, LockId as Place, Mode, Widened};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -93,7 +95,7 @@ impl Core {
 
     /// Whether a question about keys of this core's shard must wait for a lock.
     pub(super) fn must_ask_wait(&self, question: &Question) -> bool {
-        if matches!(question, Question::Lock { .. }) {
+        if matches!(question, Question::Lock { .. } | Question::Widen { .. }) {
             return true;
         }
         let shard = self.shard();
@@ -132,8 +134,15 @@ impl Core {
                 }
                 return;
             }
-            Question::Under { id, then, is_last } => {
-                let answer = self.answer_under(id, then.map(|then| *then), is_last);
+            Question::Widen { id, touched } => return self.widen(from, ticket, id, &touched),
+            Question::Under { id, then, now, is_last } => {
+                let present = self.now();
+                self.set_now(now.unwrap_or(present));
+                let answer = self.answer_under(id, then.map(|then| *then));
+                self.set_now(present);
+                if is_last {
+                    self.release(id);
+                }
                 self.post(from, Message::Answer { ticket, answer: Box::new(answer) });
                 return;
             }
@@ -162,16 +171,18 @@ impl Core {
 
     /// Ends a transaction that has nothing more to do here.
     pub(super) fn release(self: &Rc<Self>, id: TransactionId) {
-        let _ = self.answer_under(id, None, true);
+        // It may have been refused its lock since it was released.
+        let is_there = self.waiting.borrow().transactions.contains_key(&id);
+        if is_there {
+            let place = self.waiting.borrow_mut().transactions.remove(&id).expect("it is there");
+            self.answer_given_up(place);
+            let granted = self.end(place);
+            self.run_granted(granted);
+        }
     }
 
-    /// Does something for a transaction that holds its lock, and ends it if that is the last thing.
-    fn answer_under(
-        self: &Rc<Self>,
-        id: TransactionId,
-        question: Option<Question>,
-        is_last: bool,
-    ) -> Answer {
+    /// Does something for a transaction that holds its lock.
+    fn answer_under(self: &Rc<Self>, id: TransactionId, question: Option<Question>) -> Answer {
         let place = self.waiting.borrow().transactions.get(&id).copied();
         let place = place.expect("a transaction asks only where it holds a lock");
         let mut answer = Answer::Done(true);
@@ -182,12 +193,15 @@ impl Core {
             let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, shared);
             self.waiting.borrow_mut().open.get_mut(&place).expect("it is open").journal = own;
         }
-        if is_last {
-            self.waiting.borrow_mut().transactions.remove(&id);
-            let granted = self.end(place);
-            self.run_granted(granted);
-        }
         answer
+    }
+
+    /// Answers one that gives up before it has its lock: nobody must wait for an answer that never comes.
+    fn answer_given_up(self: &Rc<Self>, place: Place) {
+        let task = self.waiting.borrow_mut().open.get_mut(&place).and_then(|open| open.task.take());
+        if let Some(Task::Begin { from, ticket, .. }) = task {
+            self.post(from, Message::Answer { ticket, answer: Box::new(Answer::Done(false)) });
+        }
     }
 
     fn take_journal_of(&self, place: Place) -> Journal {
@@ -236,13 +250,14 @@ impl Core {
         result
     }
 
-    /// Answers commands of clients that wait for a lock with an error. What is part of something over several shards goes
-    /// on waiting: it may have run on others.
+    /// Answers commands of clients that wait for a lock with an error, and transactions that have not begun. What is done
+    /// in one step over several shards goes on waiting: it has run on others.
     pub(super) fn refuse_waiting(self: &Rc<Self>, running: &Running) {
         let text = running.busy_error();
         let places: Vec<Place> = {
             let waiting = self.waiting.borrow();
-            let is_refused = |open: &Open| match &open.task {
+            let shard = self.shard();
+            let is_refused = |place: Place, open: &Open| match &open.task {
                 Some(Task::Calls { batch, calls }) => {
                     let batch = batch.borrow();
                     let is_needing = |index| {
@@ -251,23 +266,86 @@ impl Core {
                     };
                     !has_parts(&batch, calls.clone()) && calls.clone().any(is_needing)
                 }
+                Some(Task::Begin { .. }) => {
+                    shard.locks().awaited(place).is_some_and(|claims| running.holds.meets(claims))
+                }
                 _ => false,
             };
-            let open = waiting.open.iter().filter(|(_, open)| is_refused(open));
+            let open = waiting.open.iter().filter(|(place, open)| is_refused(**place, open));
             open.map(|(place, _)| *place).collect()
         };
         let now = self.now();
         for place in places {
             let open = self.waiting.borrow_mut().open.remove(&place);
             let granted = self.shard_mut().unlock(now, place);
-            if let Some(Open { task: Some(Task::Calls { batch, calls }), .. }) = open {
-                let mut reply = Vec::new();
-                Writer::new(&mut reply, batch.borrow().batch.resp).error(text.as_bytes());
-                self.note_error(text.as_bytes());
-                self.calls_done(&batch, calls, reply);
+            match open.and_then(|open| open.task) {
+                Some(Task::Calls { batch, calls }) => self.refuse_calls(&batch, calls, text),
+                Some(Task::Begin { from, ticket, .. }) => {
+                    self.waiting.borrow_mut().transactions.retain(|_, other| *other != place);
+                    let answer = Box::new(Answer::Refused(text));
+                    self.post(from, Message::Answer { ticket, answer });
+                }
+                _ => {}
             }
             self.run_granted(granted);
         }
+    }
+
+    /// Answers a command of a batch, or a transaction, with an error instead of running it.
+    fn refuse_calls(
+        self: &Rc<Self>,
+        partial: &Rc<RefCell<PartialBatch>>,
+        calls: Range<usize>,
+        text: &str,
+    ) {
+        let mut reply = Vec::new();
+        {
+            let batch = &partial.borrow().batch;
+            let text: Cow<'_, [u8]> = match batch.unit_at(calls.start) {
+                Some((_, watched)) => {
+                    watched.into_iter().for_each(|watched| self.unwatch(watched));
+                    exec_abort(text.as_bytes()).into()
+                }
+                None => text.as_bytes().into(),
+            };
+            Writer::new(&mut reply, batch.resp).error(&text);
+            self.note_error(&text);
+        }
+        self.calls_done(partial, calls, reply);
+    }
+
+    /// Asks for the whole shard anew, as of now, for a script that holds it: those who came in between and do not need what
+    /// it has `touched` go first, since they may have been on other shards already. If one of those may that does need
+    /// it, there is no order for the two, and the script is refused.
+    fn widen(self: &Rc<Self>, from: usize, ticket: u32, id: TransactionId, touched: &Claims) {
+        let place = self.waiting.borrow().transactions.get(&id).copied();
+        let place = place.expect("a script widens the lock that it holds");
+        let behind = self.shard().locks().behind(place, touched);
+        let is_elsewhere = |place: &Place| self.waiting.borrow().open[place].is_bound;
+        if behind.iter().any(is_elsewhere) {
+            let answer = Box::new(Answer::Refused(CANNOT_WIDEN));
+            return self.post(from, Message::Answer { ticket, answer });
+        }
+        let Widened { id: new, moved, mut granted } =
+            self.shard_mut().locks_mut().widen(place, &behind);
+        {
+            let mut waiting = self.waiting.borrow_mut();
+            let waiting = &mut *waiting;
+            let journal = waiting.open.remove(&place).expect("it is open").journal;
+            let task = Some(Task::Begin { from, ticket, then: None });
+            let open = Open { epoch: self.epoch.get(), is_bound: true, task, journal };
+            waiting.open.insert(new, open);
+            let moved: BTreeMap<Place, Place> = moved.into_iter().chain([(place, new)]).collect();
+            for (old, new) in moved.iter().filter(|(old, _)| **old != place) {
+                let open = waiting.open.remove(old).expect("it is open");
+                waiting.open.insert(*new, open);
+            }
+            for place in waiting.transactions.values_mut() {
+                *place = moved.get(place).copied().unwrap_or(*place);
+            }
+        }
+        granted.sort_unstable();
+        self.run_granted(granted);
     }
 
     /// A script that held a lock has ended.
@@ -553,10 +631,10 @@ impl Core {
                 Some(all)
             }
             Question::Lock { .. }
+            | Question::Widen { .. }
             | Question::Under { .. }
             | Question::Watch(_)
             | Question::EndWatch(_)
-            | Question::Forget(..)
             | Question::Publish(..)
             | Question::Subscribe(_)
             | Question::Core(_) => None,

@@ -55,6 +55,7 @@ pub(crate) fn write_empty(command: &Registered, writer: &mut Writer<'_>) {
     let Kind::Shard(command) = command.kind else { return };
     match command.run {
         Run::FirstOf { empty, .. } | Run::Transfer(Transfer { empty, .. }) => empty(writer),
+        Run::AllOf { .. } => writer.null_array(),
         _ => {}
     }
 }

@@ -119,6 +119,8 @@ impl Source<'_> {
         let (script_count, script_bytes) = scripts.count();
         let catalog = scripts.catalog();
         let library_bytes = catalog.libraries().map(|library| library.text.len()).sum::<usize>();
+        let interpreter_bytes = |report: &CoreReport| report.interpreter_bytes as u64;
+        let interpreter_bytes: u64 = self.reports.iter().map(interpreter_bytes).sum();
         lines.head("Memory");
         lines.add_bytes("used_memory", figures.used());
         lines.add_bytes("used_memory_rss", resident);
@@ -132,15 +134,16 @@ impl Source<'_> {
         lines.add("allocator_active", resident);
         lines.add("allocator_resident", resident);
         lines.add_bytes("total_system_memory", process::system_memory());
-        lines.add("used_memory_lua", 0);
-        lines.add("used_memory_vm_eval", 0);
-        lines.add("used_memory_lua_human", human(0));
+        lines.add("used_memory_lua", interpreter_bytes);
+        lines.add("used_memory_vm_eval", interpreter_bytes);
+        lines.add("used_memory_lua_human", human(interpreter_bytes));
         lines.add("used_memory_scripts_eval", script_bytes);
         lines.add("number_of_cached_scripts", script_count);
         lines.add("number_of_functions", catalog.function_count());
         lines.add("number_of_libraries", catalog.libraries().len());
+        // Functions run in the interpreters of scripts.
         lines.add("used_memory_vm_functions", 0);
-        lines.add_bytes("used_memory_vm_total", 0);
+        lines.add_bytes("used_memory_vm_total", interpreter_bytes);
         lines.add("used_memory_functions", library_bytes);
         lines.add_bytes("used_memory_scripts", (script_bytes + library_bytes) as u64);
         lines.add_bytes("maxmemory", settings.maxmemory_bytes);

@@ -4,15 +4,19 @@
 //! A script that turns out to touch keys that it has not declared runs anew with all shards locked, as long as it has
 //! not written; from then on it begins so.
 
-use super::host::{Scope, ScriptHost, Wanted};
+use super::host::{SET_TYPE, Scope, ScriptHost, Wanted};
 use super::paused::show;
+use super::request::Request;
 use super::run::Wandering;
+use super::sorting;
 use crate::core::{Caller, Core};
-use crate::registry::Kind;
-use crate::router;
+use crate::registry::{Kind, Registered};
+use crate::router::{self, Home};
 use crate::runtime::clock::Moment;
 use crate::transaction::{self, Held, Wanted as WantedLocks};
+use protocol::command::Flags;
 use protocol::reply::Writer;
+use protocol::request::{Argv, ArgvBuf};
 use script::{Ended, Job, Progress};
 use shard::Outcome;
 use shard::locks::{Claims, Mode};
@@ -30,7 +34,7 @@ enum Ran {
 impl Wandering {
     /// Runs the script to its end, under locks of its own or those of the transaction around it; returns its reply.
     pub(crate) async fn run(self, core: &Rc<Core>, around: Option<&mut Option<Held>>) -> Vec<u8> {
-        let mut is_everything = self.request.may_wander;
+        let mut is_everything = !self.request.is_plain;
         let mut own = None;
         let (held, is_around) = match around {
             Some(held) => (held, true),
@@ -39,9 +43,16 @@ impl Wandering {
         let (reply, ended) = loop {
             if !is_around {
                 let wanted = self.wanted(core, is_everything);
-                *held = Some(Held::acquire(core, wanted).await.0);
+                *held = match Held::acquire(core, wanted).await {
+                    Ok((locks, _)) => Some(locks),
+                    Err(busy) => {
+                        let mut reply = Vec::new();
+                        Writer::new(&mut reply, self.caller.resp).error(&busy.as_bytes());
+                        break (reply, Ended::Failed { is_counted: false });
+                    }
+                };
             }
-            let ran = self.run_once(core, is_everything || is_around, held).await;
+            let ran = self.run_once(core, is_everything, held).await;
             if !is_around && let Some(held) = held.take() {
                 held.release(core);
             }
@@ -72,17 +83,20 @@ impl Wandering {
                 Scope::Declared(keys.map(Into::into).collect())
             }
         };
-        let (db, caller) = (self.db, self.caller);
-        let host = ScriptHost::new(core.clone(), &self.request, scope, db, caller, Moment::now());
+        let home = self.request.home(core, argv).map_or(Home::Several, Home::Shard);
+        let session = (self.db, self.caller);
+        let host =
+            ScriptHost::new(core.clone(), &self.request, scope, home, session, Moment::now());
         let host = Rc::new(host);
         let job = Job {
             what: self.request.what.clone(),
             argv: self.argv.clone(),
             key_count: self.request.key_count,
-            resp: caller.resp,
+            resp: self.caller.resp,
             host: host.clone(),
             reply: Vec::new(),
         };
+        held.as_mut().expect("locks were taken first").set_moment(Some(host.now()));
         let mut shown = None;
         let mut progress = interpreter.start(Box::new(job));
         let (job, ended) = loop {
@@ -90,7 +104,10 @@ impl Wandering {
                 Progress::Ended(job, ended) => break (job, ended),
                 Progress::Paused => match host.take_wanted() {
                     Some(wanted) => {
-                        let answer = ask(core, caller, wanted, held).await;
+                        if let Some(running) = &shown {
+                            core.watch_script(running);
+                        }
+                        let answer = ask(core, self.caller, wanted, held).await;
                         host.set_answer(answer);
                     }
                     None if host.has_left() => {}
@@ -111,46 +128,99 @@ impl Wandering {
             }
             progress = interpreter.resume();
         };
+        held.as_mut().expect("a script gives back no locks").set_moment(None);
         if let Some(running) = shown {
             core.shared.scripts.leave(&running);
         }
         core.scripts.borrow_mut().give_back(interpreter);
         if host.has_left() {
-            self.request.note_wandering();
-            if !host.has_written() {
-                return Ran::Left;
-            }
+            self.request.note_way(true);
+            return Ran::Left;
+        }
+        if is_everything && matches!(home, Home::Shard(_)) {
+            self.request.note_way(!host.has_kept_home());
         }
         Ran::Ended(job.reply, ended)
     }
 
     /// The locks it needs.
     fn wanted(&self, core: &Core, is_everything: bool) -> BTreeMap<usize, WantedLocks> {
-        let mode = if self.request.is_read_only { Mode::Shared } else { Mode::Exclusive };
         let mut wanted: BTreeMap<usize, WantedLocks> = BTreeMap::new();
-        if is_everything {
-            for shard in 0..core.shared.shard_count() {
-                wanted.entry(shard).or_default().claims = Claims::whole(mode);
-            }
-            return wanted;
-        }
-        for key in self.argv.as_argv().iter().skip(3).take(self.request.key_count) {
-            let shard = router::shard_of(core, Some(key));
-            wanted.entry(shard).or_default().claims.add(key, mode);
-        }
+        let claims = |shard: usize, claims| wanted.entry(shard).or_default().claims.join(claims);
+        self.request.claim(core, self.argv.as_argv(), is_everything, claims);
         wanted
     }
 }
 
+impl Request {
+    /// Tells `claim` what a script wants of each shard: its keys, or everything.
+    fn claim(
+        &self,
+        core: &Core,
+        argv: Argv<'_>,
+        is_everything: bool,
+        mut claim: impl FnMut(usize, Claims),
+    ) {
+        let mode = if self.is_read_only { Mode::Shared } else { Mode::Exclusive };
+        if is_everything {
+            (0..core.shared.shard_count()).for_each(|shard| claim(shard, Claims::whole(mode)));
+            return;
+        }
+        for key in argv.iter().skip(3).take(self.key_count) {
+            let mut claims = Claims::default();
+            claims.add(key, mode);
+            claim(router::shard_of(core, Some(key)), claims);
+        }
+    }
+}
+
+impl Core {
+    /// Tells `claim` what a script wants of each shard that EXEC is to run: its keys, if its text shows that it touches no
+    /// others. One that nobody knows yet may be known by then.
+    pub(crate) fn claim_for_script(
+        &self,
+        command: &Registered,
+        argv: Argv<'_>,
+        mut claim: impl FnMut(usize, Claims),
+    ) {
+        let kind = command.script().expect("it is a script");
+        let is_read_only = command.is(Flags::READONLY);
+        match Request::read(self, kind, is_read_only, argv) {
+            Ok(request) => request.claim(self, argv, !request.is_plain, claim),
+            Err(_) => {
+                let whole = || Claims::whole(Mode::Exclusive);
+                (0..self.shared.shard_count()).for_each(|shard| claim(shard, whole()));
+            }
+        }
+    }
+}
+
 /// Runs a command of a script under its locks; returns the reply.
-async fn ask(core: &Rc<Core>, caller: Caller, wanted: Wanted, held: &mut Option<Held>) -> Vec<u8> {
+pub(super) async fn ask(
+    core: &Rc<Core>,
+    caller: Caller,
+    wanted: Wanted,
+    held: &mut Option<Held>,
+) -> Vec<u8> {
     let command = core.shared.registry.get(wanted.command);
-    if matches!(command.kind, Kind::Server(_)) {
-        return core.run_for_script(wanted).await;
+    if let Kind::Server(server_command) = command.kind {
+        return core.run_for_script(command, server_command, wanted).await;
     }
     let mut reply = Vec::new();
     let caller = Caller { resp: wanted.resp, ..caller };
-    let argv = wanted.argv.as_argv();
+    let mut request = wanted.argv;
+    if let Some(by_text) = sorting::by_text(request.as_argv()) {
+        let key = request.as_argv().get(1).unwrap_or_default();
+        let question: ArgvBuf = [b"TYPE", key].into_iter().collect();
+        let argv = question.as_argv();
+        let row = core.shared.registry.find(b"type").unwrap_or(command);
+        let asked = transaction::run(core, row, wanted.db, argv, caller, held, &mut reply).await;
+        if asked == Outcome::Replied && reply == SET_TYPE {
+            request = by_text;
+        }
+        reply.clear();
+    }
+    let argv = request.as_argv();
     core.restart_stopwatch();
     let outcome = transaction::run(core, command, wanted.db, argv, caller, held, &mut reply).await;
     if outcome == Outcome::Blocked {

@@ -23,14 +23,20 @@ impl Running {
 }
 
 impl Core {
-    /// Why a command may not run now, if a script has been running for too long.
+    /// Why a command may not run now, or not be queued, if a script has been running for too long. Nothing is queued
+    /// while any script is busy, whatever it holds: a client learns of it at the same command as with Redis.
     #[cold]
-    pub(crate) fn busy_error(&self, command: &Registered, argv: Argv<'_>) -> Option<&'static str> {
+    pub(crate) fn busy_error(
+        &self,
+        command: &Registered,
+        argv: Argv<'_>,
+        is_in_multi: bool,
+    ) -> Option<&'static str> {
         if command.is(Flags::ALLOW_BUSY) {
             return None;
         }
-        let busy = self.shared.scripts.busy(|holds| self.needs(command, argv, holds));
-        busy.map(|running| running.busy_error())
+        let is_needed = |holds: &Holds| is_in_multi || self.needs(command, argv, holds);
+        self.shared.scripts.busy(is_needed).map(|running| running.busy_error())
     }
 
     /// Whether a command needs what a script holds.
@@ -43,6 +49,11 @@ impl Core {
             Kind::Server(_) if command.spec.keys.is_empty() => {
                 let top = command.container.unwrap_or(command.spec);
                 return top.group != Group::Server && top.name != "client";
+            }
+            Kind::Server(_)
+                if command.script().is_some_and(|k| self.may_script_wander(k, argv)) =>
+            {
+                return true;
             }
             _ => router::keys(self, command, argv),
         };

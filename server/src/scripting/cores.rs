@@ -5,6 +5,8 @@ use crate::registry::Registry;
 use crate::router;
 use ahash::AHashMap;
 use script::{Catalog, Interpreter, Source};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +19,8 @@ const KNOWN_COUNT_MAX: usize = 1000;
 #[derive(Default)]
 pub struct CoreScripts {
     idle: Vec<Interpreter>,
+    /// What each interpreter holds, also while a script runs in it.
+    memory: Vec<Rc<Cell<usize>>>,
     by_text: AHashMap<Box<[u8]>, Arc<Source>>,
     by_sha: AHashMap<Box<[u8]>, Arc<Source>>,
     flush_count: u64,
@@ -30,7 +34,21 @@ impl CoreScripts {
     /// # Errors
     /// If there is no memory for one more.
     pub(super) fn take_interpreter(&mut self) -> Result<Interpreter, String> {
-        self.idle.pop().map_or_else(Interpreter::new, Ok)
+        if let Some(interpreter) = self.idle.pop() {
+            return Ok(interpreter);
+        }
+        let interpreter = Interpreter::new()?;
+        // Nobody else looks at those of interpreters that have gone.
+        self.memory.retain(|memory| Rc::strong_count(memory) > 1);
+        self.memory.push(interpreter.memory());
+        Ok(interpreter)
+    }
+
+    /// Bytes that Lua holds in this core's interpreters.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let present = self.memory.iter().filter(|memory| Rc::strong_count(memory) > 1);
+        present.map(|memory| memory.get()).sum()
     }
 
     /// Takes an interpreter back.

@@ -5,7 +5,8 @@
 //! what for, and [`ScriptHost::set_answer`] brings it.
 
 use super::request::Request;
-use super::shared::{Holds, Running};
+use super::shared::{CANNOT_WIDEN, Holds, Running};
+use super::{server_commands, sorting};
 use crate::commands::{ServerCommand, ServerRun, debug};
 use crate::core::{self, Caller, Core};
 use crate::dispatch::OUT_OF_MEMORY;
@@ -18,7 +19,7 @@ use protocol::reply::{Resp, Writer};
 use protocol::request::{Argv, ArgvBuf};
 use script::host::KILLED;
 use script::{Called, Host, Look};
-
+use shard::locks::Claims;
 use shard::{Call, Now, Outcome};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// The reply of TYPE for a set.
+pub(super) const SET_TYPE: &[u8] = b"+set\r\n";
 /// How long a script runs in one go before it lets others run.
 pub(super) const FIRST_SLICE: Duration = Duration::from_millis(5);
 /// How long each time after that.
@@ -66,8 +69,16 @@ pub(super) struct ScriptHost {
     has_written: Cell<bool>,
     /// Whether what it writes enters the journal.
     is_journaled: Cell<bool>,
-    /// It has wanted to touch what its scope does not hold.
+    /// It has wanted to touch what its scope does not hold, and has not written: it is to run anew.
     has_left: Cell<bool>,
+    /// Where all keys lie that it has touched, with that of the keys it was given, if it may touch everything.
+    home: Cell<router::Home>,
+    /// What it has touched of its shard, if it may yet want more than that.
+    touched: Option<RefCell<Claims>>,
+    /// Whether it wants more than its shard, and has written.
+    wants_all: Cell<bool>,
+    /// Whether it has got that.
+    has_all: Cell<bool>,
     wanted: RefCell<Option<Wanted>>,
     answer: RefCell<Vec<u8>>,
     slice_ends_at: Cell<Moment>,
@@ -80,12 +91,14 @@ impl ScriptHost {
         core: Rc<Core>,
         request: &Request,
         scope: Scope,
-        db: u16,
-        caller: Caller,
+        home: router::Home,
+        (db, caller): (u16, Caller),
         begun_at: Moment,
     ) -> Self {
         let is_full = !request.allows_oom && !core.make_room();
         let now = core.now();
+        let is_watched = matches!(scope, Scope::Shard) && core.shared.shard_count() > 1;
+        let touched = (is_watched && !request.is_plain).then(RefCell::default);
         ScriptHost {
             core,
             scope,
@@ -98,11 +111,20 @@ impl ScriptHost {
             has_written: Cell::new(false),
             is_journaled: Cell::new(true),
             has_left: Cell::new(false),
+            home: Cell::new(home),
+            touched,
+            wants_all: Cell::new(false),
+            has_all: Cell::new(false),
             wanted: RefCell::default(),
             answer: RefCell::default(),
             slice_ends_at: Cell::new(begun_at.after(FIRST_SLICE)),
             running: RefCell::default(),
         }
+    }
+
+    /// The moment at which all of it happens.
+    pub(super) fn now(&self) -> Now {
+        self.now
     }
 
     pub(super) fn has_written(&self) -> bool {
@@ -112,6 +134,21 @@ impl ScriptHost {
     /// Whether it must run anew where it may touch more.
     pub(super) fn has_left(&self) -> bool {
         self.has_left.get()
+    }
+
+    /// Whether all keys that it has touched lie where those lie that it was given.
+    pub(super) fn has_kept_home(&self) -> bool {
+        matches!(self.home.get(), router::Home::Shard(_))
+    }
+
+    /// What it has touched, if it wants more than its shard now.
+    pub(super) fn take_wish(&self) -> Option<Claims> {
+        self.wants_all.take().then(|| self.touched.as_ref().map(|t| t.borrow().clone()))?
+    }
+
+    /// All shards are locked for it from now on.
+    pub(super) fn set_everything(&self) {
+        self.has_all.set(true);
     }
 
     /// What it waits for, if that is why it is suspended.
@@ -127,6 +164,11 @@ impl ScriptHost {
         *self.answer.borrow_mut() = reply;
     }
 
+    /// Whether there is a reply that it has not taken yet.
+    pub(super) fn has_answer(&self) -> bool {
+        !self.answer.borrow().is_empty()
+    }
+
     /// It may run for another slice from now on.
     pub(super) fn begin_slice(&self) {
         self.slice_ends_at.set(Moment::now().after(SLICE));
@@ -138,7 +180,7 @@ impl ScriptHost {
         *self.running.borrow_mut() = Some(running);
     }
 
-    /// What it has locked.
+    /// What it has locked from the beginning.
     pub(super) fn holds(&self) -> Holds {
         match &self.scope {
             Scope::Shard => Holds::Shard(self.core.id),
@@ -165,8 +207,7 @@ impl ScriptHost {
         if !command.spec.accepts(argv.len()) {
             return refuse("ERR Wrong number of args calling Redis command from script");
         }
-        let scripts = &self.core.shared.scripts;
-        if command.is(Flags::NOSCRIPT) && !scripts.is_deny_disabled.load(Ordering::Relaxed) {
+        if server_commands::is_kept_from_scripts(&self.core, command) {
             return refuse("ERR This Redis command is not allowed from script");
         }
         if matches!(command.spec.name, "xread" | "xreadgroup") && blocks(argv) {
@@ -212,18 +253,26 @@ impl ScriptHost {
         Called::Waits
     }
 
-    /// The script wants to touch what its scope does not hold: it ends here and runs anew, or it is too late for that.
-    fn leave(&self, resp: Resp, reply: &mut Vec<u8>) -> Called {
-        if self.has_written() {
-            let text = b"ERR Script touched a key of another shard that it has not declared, after it has written. \
-                Declare all keys in KEYS, or give them one hash tag; when it runs again, all shards will be locked for it";
+    /// The script wants to touch what its scope does not hold: it ends here and runs anew. If it is too late for that, it
+    /// waits until it has everything.
+    fn leave(
+        &self,
+        command: &Registered,
+        argv: Argv<'_>,
+        resp: Resp,
+        reply: &mut Vec<u8>,
+    ) -> Called {
+        if !self.has_written() {
             self.has_left.set(true);
-            self.core.note_error(text);
-            Writer::new(reply, resp).error(text);
+            return Called::Waits;
+        }
+        if self.touched.is_none() {
+            self.core.note_error(CANNOT_WIDEN.as_bytes());
+            Writer::new(reply, resp).error(CANNOT_WIDEN.as_bytes());
             return Called::Done;
         }
-        self.has_left.set(true);
-        Called::Waits
+        self.wants_all.set(true);
+        self.wait_for(command, argv, resp)
     }
 
     /// A command of the shards, on the shard where the script runs.
@@ -242,11 +291,16 @@ impl ScriptHost {
             router::Home::Several => false,
         };
         if !is_here {
-            return self.leave(resp, reply);
+            return self.leave(registered, argv, resp, reply);
+        }
+        if let Some(touched) = &self.touched {
+            touched.borrow_mut().join(core.claims(command, argv));
         }
         if registered.is(Flags::WRITE) {
             self.note_write();
         }
+        let by_text = sorting::by_text(argv).filter(|_| self.is_set_here(argv));
+        let argv = by_text.as_ref().map_or(argv, ArgvBuf::as_argv);
         let call = Call { command, argv, db: self.db.get(), resp, client: self.caller.client };
         let start = reply.len();
         let mark = core.shard_mut().effects_mut().journal.mark();
@@ -262,6 +316,17 @@ impl ScriptHost {
         }
         core.account(registered, outcome);
         Called::Done
+    }
+
+    /// Whether the key of a command, which lies on this shard, holds a set.
+    fn is_set_here(&self, argv: Argv<'_>) -> bool {
+        let command = shard::commands::find(b"type").expect("TYPE is a command");
+        let request: ArgvBuf = [b"TYPE", argv.get(1).unwrap_or_default()].into_iter().collect();
+        let (argv, db, client) = (request.as_argv(), self.db.get(), self.caller.client);
+        let mut reply = Vec::new();
+        let call = Call { command, argv, db, resp: Resp::V2, client };
+        let outcome = self.core.execute_at(self.now, &call, &mut reply);
+        outcome == Outcome::Replied && reply == SET_TYPE
     }
 
     /// A command of the shards, for a script whose keys are locked.
@@ -282,9 +347,10 @@ impl ScriptHost {
             };
             if !is_bounded || keys.is_empty() || !keys.iter().all(|(index, _)| is_declared(*index))
             {
-                return self.leave(resp, reply);
+                return self.leave(command, argv, resp, reply);
             }
         }
+        self.home.set(self.home.get().and(router::home(&self.core, command, argv)));
         if command.is(Flags::WRITE) {
             self.note_write();
         }
@@ -300,6 +366,7 @@ impl ScriptHost {
         resp: Resp,
         reply: &mut Vec<u8>,
     ) -> Called {
+        let start = reply.len();
         let mut writer = Writer::new(reply, resp);
         match (command.top_name(), server_command.run) {
             ("publish" | "spublish", ServerRun::Publish(_)) => {
@@ -329,13 +396,17 @@ impl ScriptHost {
                 }
             },
             ("debug", _) if self.debug(argv, &mut writer) => {}
+            _ if server_commands::is_about_server(command) => {
+                return self.wait_for(command, argv, resp);
+            }
             _ => {
                 let text = b"ERR This command of the server is not allowed from script";
                 self.core.note_error(text);
                 writer.error(text);
             }
         }
-        self.core.account(command, Outcome::Replied);
+        let is_error = reply.get(start) == Some(&b'-');
+        self.core.account(command, if is_error { Outcome::Failed } else { Outcome::Replied });
         Called::Done
     }
 
@@ -382,6 +453,9 @@ impl Host for ScriptHost {
         }
         let called = match (command.kind, &self.scope) {
             (Kind::Server(server), _) => self.call_server(command, server, argv, resp, reply),
+            (Kind::Shard(_), _) if self.has_all.get() => {
+                self.call_locked(command, None, argv, resp, reply)
+            }
             (Kind::Shard(shard), Scope::Shard) => self.call_here(command, shard, argv, resp, reply),
             (Kind::Shard(_), Scope::Everything) => {
                 self.call_locked(command, None, argv, resp, reply)

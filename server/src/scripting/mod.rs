@@ -19,9 +19,12 @@ mod host;
 mod paused;
 mod request;
 mod run;
+mod server_commands;
 mod shared;
+mod sorting;
 
 pub use cores::CoreScripts;
 pub use request::Kind;
 pub(crate) use run::{Started, Then, Unfinished};
+pub(crate) use shared::CANNOT_WIDEN;
 pub use shared::{Holds, Running, Scripts, Unkillable};

@@ -1,4 +1,5 @@
-//! A script that takes long: it holds the lock of its whole shard, and goes on in slices.
+//! A script that takes long: it holds the lock of its whole shard, and goes on in slices. So does one that has written and
+//! then wants more than its shard: from then on it holds all of them, if it can have them, and asks them for each command.
 //!
 //! Path: [`Core::start_script`] -> [`Paused`] -> a task of the core, which runs it to its end whatever becomes of the
 //! client. Its journal entries are kept with its lock, and enter the journal when it ends.
@@ -6,11 +7,16 @@
 use super::host::Wanted;
 use super::request::Request;
 use super::run::Running;
-use super::shared::{self, Holds};
-use crate::core::{Core, ScriptLock};
-use crate::message::{Answer, Question};
+use super::shared::{self, CANNOT_WIDEN, Holds};
+use super::{across, server_commands};
+use crate::commands::{ServerCommand, ServerRun};
+use crate::core::{Caller, Core, ScriptLock};
+use crate::message::{Answer, Question, TransactionId};
+use crate::registry::Registered;
 use crate::router;
 use crate::runtime::executor;
+use crate::transaction::Held;
+use protocol::reply::{Resp, Writer};
 use protocol::request::Argv;
 use script::Progress;
 use shard::Now;
@@ -23,6 +29,8 @@ use std::sync::atomic::AtomicBool;
 /// A script that has paused.
 pub(crate) struct Paused {
     running: Running,
+    request: Request,
+    caller: Caller,
     shown: Arc<shared::Running>,
     lock: ScriptLock,
 }
@@ -32,32 +40,49 @@ impl Paused {
     pub(super) fn new(
         core: &Rc<Core>,
         running: Running,
-        request: &Request,
+        request: Request,
         journal: Journal,
         argv: Argv<'_>,
+        caller: Caller,
     ) -> Self {
-        let shown = show(request, argv, core.now(), Holds::Shard(core.id));
+        let shown = show(&request, argv, core.now(), Holds::Shard(core.id));
         running.host.set_running(shown.clone());
         core.shared.scripts.enter(shown.clone());
         let lock = core.lock_for_script(Claims::whole(Mode::Exclusive), journal);
-        Paused { running, shown, lock }
+        Paused { running, request, caller, shown, lock }
     }
 
     /// Runs it to its end; returns its reply.
     pub(super) async fn run_to_end(self, core: &Rc<Core>) -> Vec<u8> {
-        let Paused { mut running, shown, lock } = self;
+        let Paused { mut running, request, caller, mut shown, lock } = self;
         let id = lock.id;
+        let mut held: Option<Held> = None;
         core.wait_for_script_lock(lock).await;
         let (job, ended) = loop {
+            if let Some(touched) = running.host.take_wish() {
+                request.note_way(true);
+                match widen(core, id, touched).await {
+                    Ok(mut everything) => {
+                        everything.set_moment(Some(running.host.now()));
+                        held = Some(everything);
+                        running.host.set_everything();
+                        shown = core.shared.scripts.hold_everything(&shown);
+                        running.host.set_running(shown.clone());
+                    }
+                    Err(text) => {
+                        let resp = running.host.take_wanted().map_or(caller.resp, |one| one.resp);
+                        running.host.set_answer(error(text, resp));
+                    }
+                }
+            }
+            core.watch_script(&shown);
             match running.host.take_wanted() {
                 Some(wanted) => {
-                    let answer = core.run_for_script(wanted).await;
+                    let answer = across::ask(core, caller, wanted, &mut held).await;
                     running.host.set_answer(answer);
                 }
-                None => {
-                    core.watch_script(&shown);
-                    core.let_others_run().await;
-                }
+                None if running.host.has_answer() => {}
+                None => core.let_others_run().await,
             }
             let progress = core.within_script_lock(id, || {
                 core.shard_mut().begin_unit();
@@ -71,11 +96,31 @@ impl Paused {
             }
         };
         core.shared.scripts.leave(&shown);
-        core.unlock_for_script(id);
+        match held {
+            Some(held) => held.release(core),
+            None => core.unlock_for_script(id),
+        }
         core.scripts.borrow_mut().give_back(running.interpreter);
         let _outcome = core.outcome_of_script(ended, &job.reply);
         job.reply
     }
+}
+
+/// Takes the locks of all shards for a script that has written: one script at a time.
+async fn widen(core: &Rc<Core>, id: TransactionId, touched: Claims) -> Result<Held, &'static str> {
+    let scripts = &core.shared.scripts;
+    if !scripts.begin_widening() {
+        return Err(CANNOT_WIDEN);
+    }
+    let widened = Held::widen(core, id, touched).await;
+    scripts.end_widening();
+    widened
+}
+
+fn error(text: &str, resp: Resp) -> Vec<u8> {
+    let mut reply = Vec::new();
+    Writer::new(&mut reply, resp).error(text.as_bytes());
+    reply
 }
 
 /// What others see of a script that runs for long.
@@ -105,7 +150,15 @@ impl Core {
     }
 
     /// Runs a command of the server where it must run, for a script that waits.
-    pub(super) async fn run_for_script(&self, wanted: Wanted) -> Vec<u8> {
+    pub(super) async fn run_for_script(
+        self: &Rc<Self>,
+        command: &Registered,
+        server_command: &ServerCommand,
+        wanted: Wanted,
+    ) -> Vec<u8> {
+        if !matches!(server_command.run, ServerRun::Publish(_)) {
+            return server_commands::run(self, command, server_command, wanted).await;
+        }
         let owner = router::shard_of(self, wanted.argv.as_argv().get(1));
         let question = Question::Publish(wanted.command, wanted.argv, wanted.resp);
         match self.start_ask(owner, question).await {

@@ -5,6 +5,7 @@ use super::paused::Paused;
 use super::request::{Kind, Request};
 use crate::core::{Caller, Core};
 use crate::registry::Registered;
+use crate::router::Home;
 use crate::runtime::clock::Moment;
 use protocol::reply::Writer;
 use protocol::request::{Argv, ArgvBuf};
@@ -70,7 +71,7 @@ impl Core {
             Ok(request) => request,
             Err(text) => return self.refuse_script(&text, caller, reply),
         };
-        if self.shared.shard_count() > 1 && request.may_wander && !has_one_tag(&request, argv) {
+        if self.shared.shard_count() > 1 && request.may_wander(argv) {
             let argv = ArgvBuf::from_argv(argv);
             let wandering = Wandering { request, argv, db, caller };
             return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
@@ -81,7 +82,9 @@ impl Core {
             Ok(interpreter) => interpreter,
             Err(text) => return self.refuse_script(&text, caller, reply),
         };
-        let host = ScriptHost::new(self.clone(), &request, Scope::Shard, db, caller, Moment::now());
+        let (home, session) = (Home::Shard(self.id), (db, caller));
+        let host =
+            ScriptHost::new(self.clone(), &request, Scope::Shard, home, session, Moment::now());
         let host = Rc::new(host);
         let job = Box::new(Job {
             what: request.what.clone(),
@@ -106,12 +109,9 @@ impl Core {
                 let Running { interpreter, host } = running;
                 self.scripts.borrow_mut().give_back(interpreter);
                 if host.has_left() {
-                    request.note_wandering();
-                    if !host.has_written() {
-                        let (argv, request) = (job.argv, request);
-                        let wandering = Wandering { request, argv, db, caller };
-                        return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
-                    }
+                    request.note_way(true);
+                    let wandering = Wandering { request, argv: job.argv, db, caller };
+                    return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
                 }
                 let outcome = self.outcome_of_script(ended, &job.reply);
                 reply.extend_from_slice(&job.reply);
@@ -121,7 +121,7 @@ impl Core {
             Progress::Paused => {
                 self.shard_mut().suspend_unit();
                 let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, former);
-                let paused = Paused::new(self, running, &request, own, argv);
+                let paused = Paused::new(self, running, request, own, argv, caller);
                 Started::Unfinished(Box::new(Unfinished::Paused(paused)))
             }
         }
@@ -140,8 +140,7 @@ impl Core {
     /// Whether a script may touch keys that it does not declare, as far as one can see.
     pub(crate) fn may_script_wander(&self, kind: Kind, argv: Argv<'_>) -> bool {
         // One that cannot be read has an error to report, which any shard can do.
-        Request::read(self, kind, false, argv)
-            .is_ok_and(|request| request.may_wander && !has_one_tag(&request, argv))
+        Request::read(self, kind, false, argv).is_ok_and(|request| request.may_wander(argv))
     }
 
     /// A script that is to run where it may touch several shards.
@@ -203,26 +202,4 @@ impl Core {
         });
         self.reactor.note_activity();
     }
-}
-
-impl Request {
-    pub(super) fn note_wandering(&self) {
-        if let script::What::Script(source) = &self.what {
-            source.note_wandering();
-        }
-    }
-}
-
-/// Whether all keys carry the same hash tag: then whatever a script makes of them lies on their shard too, as in a
-/// cluster.
-fn has_one_tag(request: &Request, argv: Argv<'_>) -> bool {
-    let mut tags = argv.iter().skip(3).take(request.key_count).map(tag);
-    let Some(Some(first)) = tags.next() else { return false };
-    tags.all(|tag| tag == Some(first))
-}
-
-fn tag(key: &[u8]) -> Option<&[u8]> {
-    let open = key.iter().position(|&byte| byte == b'{')?;
-    let len = key[open + 1..].iter().position(|&byte| byte == b'}')?;
-    (len > 0).then(|| &key[open + 1..open + 1 + len])
 }

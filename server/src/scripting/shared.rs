@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use script::{Catalog, Source};
+use shard::locks::Claims;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,9 +20,16 @@ pub struct Scripts {
     running: Mutex<Vec<Arc<Running>>>,
     /// How many of them are busy.
     busy_count: AtomicUsize,
+    /// Whether one that has written asks for all shards: two would wait for each other.
+    is_widening: AtomicBool,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what they otherwise may not.
     pub is_deny_disabled: AtomicBool,
 }
+
+/// What a script gets that has written on one shard and can have no other any more, since somebody else may have been
+/// there already who waits for what it has touched.
+pub(crate) const CANNOT_WIDEN: &str = "ERR Script touched a key of another shard that it has not declared, after it has written, while somebody else used \
+     keys of both. Declare all keys in KEYS, or give them one hash tag; when it runs again, all shards are locked for it";
 
 /// A script that runs for longer than one go.
 #[derive(Debug)]
@@ -53,6 +61,17 @@ pub enum Holds {
     Everything,
     /// Some keys.
     Keys(BTreeSet<Box<[u8]>>),
+}
+
+impl Holds {
+    /// Whether some of `claims` must wait for it, on a shard where it holds something.
+    #[must_use]
+    pub fn meets(&self, claims: &Claims) -> bool {
+        match self {
+            Holds::Shard(_) | Holds::Everything => true,
+            Holds::Keys(keys) => keys.iter().any(|key| claims.has(key)),
+        }
+    }
 }
 
 /// Why a script cannot be killed.
@@ -110,12 +129,41 @@ impl Scripts {
         self.running.lock().push(running);
     }
 
+    /// A script that held one shard holds everything now; returns how it is shown from now on.
+    pub(super) fn hold_everything(&self, running: &Arc<Running>) -> Arc<Running> {
+        let load = |flag: &AtomicBool| flag.load(Ordering::Acquire).into();
+        let wider = Arc::new(Running {
+            name: running.name.clone(),
+            argv: running.argv.clone(),
+            is_function: running.is_function,
+            began_at_us: running.began_at_us,
+            has_written: load(&running.has_written),
+            is_killed: load(&running.is_killed),
+            holds: Holds::Everything,
+            is_busy: false.into(),
+        });
+        self.leave(running);
+        self.enter(wider.clone());
+        wider
+    }
+
     /// It has ended.
     pub(super) fn leave(&self, running: &Arc<Running>) {
         self.running.lock().retain(|other| !Arc::ptr_eq(other, running));
         if running.is_busy.load(Ordering::Relaxed) {
             self.busy_count.fetch_sub(1, Ordering::Release);
         }
+    }
+
+    /// Whether a script that has written may ask for all shards: one at a time, until [`Scripts::end_widening`].
+    #[must_use]
+    pub(super) fn begin_widening(&self) -> bool {
+        !self.is_widening.swap(true, Ordering::AcqRel)
+    }
+
+    /// It has them, or has not got them.
+    pub(super) fn end_widening(&self) {
+        self.is_widening.store(false, Ordering::Release);
     }
 
     /// From now on others get an error instead of waiting for it.

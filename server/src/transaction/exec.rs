@@ -9,7 +9,7 @@
 use super::forms::is_yes;
 use super::held::{self, Wanted};
 use super::{Held, Several};
-use crate::connection::{Connection, Multi};
+use crate::connection::{Connection, Multi, exec_abort};
 use crate::core;
 use crate::message::{Answer, Question};
 use crate::registry::{Kind, Registered};
@@ -53,15 +53,15 @@ impl Connection {
             ));
         }
         let start = self.replies.len();
-        self.exec_queue(&multi).await;
+        let result = self.exec_queue(&multi).await;
         if !self.session.wants_reply() {
             self.replies.truncate(start);
         }
         self.core.recycle_batch(multi.queue);
-        Ok(())
+        result
     }
 
-    async fn exec_queue(&mut self, multi: &Multi) {
+    async fn exec_queue(&mut self, multi: &Multi) -> Result<(), CommandError> {
         let core = self.core.clone();
         let stretches = self.stretches(multi);
         let is_server = |stretch: &Stretch| matches!(stretch, Stretch::Server(_));
@@ -70,11 +70,19 @@ impl Connection {
             !multi.watched.is_empty() || !is_one_moment && !stretches.iter().all(is_server);
         let mut held = None;
         if needs_locks {
-            let (locks, answers) = Held::acquire(&core, self.wanted(multi)).await;
+            let acquired = Held::acquire(&core, self.wanted(multi)).await;
+            let (locks, answers) = match acquired {
+                Ok(acquired) => acquired,
+                Err(busy) => {
+                    self.end_watches(multi);
+                    let text = String::from_utf8_lossy(&exec_abort(&busy.as_bytes())).into_owned();
+                    return Err(CommandError::Text(text.into()));
+                }
+            };
             if multi.watch.is_broken() || answers.iter().any(is_yes) {
                 locks.release(&core);
                 self.reply(|writer| writer.null_array());
-                return;
+                return Ok(());
             }
             held = Some(locks);
         }
@@ -97,6 +105,7 @@ impl Connection {
         if let Some(held) = held {
             held.release(&core);
         }
+        Ok(())
     }
 
     /// The queue in stretches.
@@ -130,11 +139,9 @@ impl Connection {
             let (id, _, argv) = multi.queue.call(index);
             let registered = core.shared.registry.get(id);
             if registered.is_script() {
-                // It may touch anything, and the commands behind it must find that as it is.
-                for shard in 0..core.shared.shard_count() {
-                    let claims = Claims::whole(Mode::Exclusive);
+                core.claim_for_script(registered, argv, |shard, claims| {
                     wanted.entry(shard).or_default().claims.join(claims);
-                }
+                });
             }
             let Kind::Shard(command) = registered.kind else { continue };
             let shards: Vec<usize> = match command.run {

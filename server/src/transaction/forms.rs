@@ -57,11 +57,11 @@ impl Several<'_> {
     }
 
     /// Asks for the pieces of all keys, and for their locks if the transaction around does not hold them; the locks of
-    /// the command's own come back with the pieces.
+    /// the command's own come back with the pieces. The error is that there are none to be had.
     async fn locked_pieces(
         &self,
         held: Option<&Held>,
-    ) -> (Option<Held>, Result<Vec<Piece>, CommandError>) {
+    ) -> Result<(Option<Held>, Result<Vec<Piece>, CommandError>), CommandError> {
         let keys = self.keys();
         let (parts, orders) = self.pieces(&keys);
         let (own, answers) = match held {
@@ -73,13 +73,13 @@ impl Several<'_> {
                     wanted.entry(shard).or_default().then = Some(question);
                 }
                 let all: Vec<usize> = wanted.keys().copied().collect();
-                let (own, answers) = Held::acquire(self.core, wanted).await;
+                let (own, answers) = Held::acquire(self.core, wanted).await?;
                 let asked = all.into_iter().zip(answers);
                 let answers = asked.filter(|(shard, _)| shards.contains(shard));
                 (Some(own), answers.map(|(_, answer)| answer).collect())
             }
         };
-        (own, in_order(answers, orders))
+        Ok((own, in_order(answers, orders)))
     }
 
     /// Each shard writes its part, which is the last thing under the command's own locks.
@@ -100,7 +100,7 @@ impl Several<'_> {
 
     /// Reads the pieces of all keys, computes what is to be written, and writes that.
     async fn gather_write(&self, plan: PlanFn, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
-        let (own, pieces) = self.locked_pieces(held).await;
+        let (own, pieces) = self.locked_pieces(held).await?;
         let now = self.core.now();
         let options = self.core.shard().options().clone();
         let result = pieces.and_then(|pieces| {
@@ -114,7 +114,7 @@ impl Several<'_> {
 
     /// Pieces, then other commands on single keys, then what is to be written.
     async fn steps(&self, steps: Steps, held: Option<&Held>, reply: &mut Vec<u8>) -> Ran {
-        let (own, pieces) = self.locked_pieces(held).await;
+        let (own, pieces) = self.locked_pieces(held).await?;
         let locks = own.as_ref().or(held).expect("locks are its own or those around it");
         let result = self.middle_and_end(steps, pieces, locks, reply).await;
         let writes = result.as_ref().map_or(&[][..], Vec::as_slice);
@@ -180,7 +180,7 @@ impl Several<'_> {
         let is_around = held.is_some();
         let locks = match held.take() {
             Some(around) => around,
-            None => Held::acquire(self.core, self.wanted(&keys)).await.0,
+            None => Held::acquire(self.core, self.wanted(&keys)).await?.0,
         };
         let mut outcome = Outcome::Blocked;
         for (index, shard) in keys {
@@ -233,7 +233,7 @@ impl Several<'_> {
                 for (shard, question) in parts {
                     wanted.entry(shard).or_default().then = Some(question);
                 }
-                Held::acquire(self.core, wanted).await
+                Held::acquire(self.core, wanted).await?
             }
         };
         let result = self.move_element(transfer, take, (source, target), answers, orders, &locks);

@@ -5,7 +5,8 @@
 
 use crate::core::Core;
 use crate::message::{Answer, Message, Notice, Question, TransactionId};
-use shard::locks::Claims;
+use shard::locks::{Claims, Mode};
+use shard::{CommandError, Now};
 use std::collections::BTreeMap;
 
 /// The locks of one transaction. They must be given back: by [`Held::ask_last`], or by [`Held::release`].
@@ -15,6 +16,8 @@ pub(crate) struct Held {
     id: TransactionId,
     /// Where it holds locks.
     shards: Vec<usize>,
+    /// The moment of the script that runs under these locks.
+    now: Option<Now>,
 }
 
 /// Asks all questions at one moment; the answers stand in their order.
@@ -50,26 +53,93 @@ pub(crate) struct Wanted {
 impl Held {
     /// Asks all shards in `wanted` for their locks, and waits until all are granted; the answers stand in the order of
     /// the shards.
+    ///
+    /// # Errors
+    /// BUSY, if a script holds one of them for too long. Then nothing is held.
     pub(crate) async fn acquire(
         core: &Core,
         wanted: BTreeMap<usize, Wanted>,
-    ) -> (Held, Vec<Answer>) {
-        let held = Held { id: core.next_transaction(), shards: wanted.keys().copied().collect() };
+    ) -> Result<(Held, Vec<Answer>), CommandError> {
+        let shards = Vec::with_capacity(wanted.len());
+        let mut held = Held { id: core.next_transaction(), shards, now: None };
         let ask = |(shard, Wanted { claims, then })| {
             let then = then.map(Box::new);
-            core.start_ask(shard, Question::Lock { id: held.id, claims, then })
+            (shard, core.start_ask(shard, Question::Lock { id: held.id, claims, then }))
         };
         let asks: Vec<_> = wanted.into_iter().map(ask).collect();
         let mut answers = Vec::with_capacity(asks.len());
-        for ask in asks {
-            answers.push(ask.await);
+        let mut refusal = None;
+        for (shard, ask) in asks {
+            match ask.await {
+                Answer::Refused(text) => refusal = Some(text),
+                answer => {
+                    held.shards.push(shard);
+                    answers.push(answer);
+                }
+            }
         }
-        (held, answers)
+        match refusal {
+            Some(text) => {
+                held.release(core);
+                Err(CommandError::text(text))
+            }
+            None => Ok((held, answers)),
+        }
+    }
+
+    /// Takes the locks of all shards for a script that holds its own shard under `id` and has written there; `touched` is
+    /// all that it has touched.
+    ///
+    /// # Errors
+    /// The text of the error, if somebody waits for what it has touched who may have been elsewhere already. Then the
+    /// script holds its own shard as before.
+    pub(crate) async fn widen(
+        core: &Core,
+        id: TransactionId,
+        touched: Claims,
+    ) -> Result<Held, &'static str> {
+        let own = core.start_ask(core.id, Question::Widen { id, touched });
+        let others: Vec<usize> =
+            (0..core.shared.shard_count()).filter(|shard| *shard != core.id).collect();
+        let lock = || Question::Lock { id, claims: Claims::whole(Mode::Exclusive), then: None };
+        let asks: Vec<_> = others.iter().map(|shard| core.start_ask(*shard, lock())).collect();
+        let mut refusal = refusal_of(&own.await);
+        if refusal.is_some() {
+            // Who waits for this script may hold what it asks for: it must not wait for that.
+            let held = Held { id, shards: others.clone(), now: None };
+            held.release(core);
+        }
+        let is_given_up = refusal.is_some();
+        let mut held = Held { id, shards: Vec::with_capacity(others.len() + 1), now: None };
+        for (shard, ask) in others.into_iter().zip(asks) {
+            match refusal_of(&ask.await) {
+                Some(text) => refusal = Some(text),
+                None => held.shards.push(shard),
+            }
+        }
+        match refusal {
+            None => {
+                held.shards.push(core.id);
+                Ok(held)
+            }
+            Some(text) => {
+                if !is_given_up {
+                    held.release(core);
+                }
+                Err(text)
+            }
+        }
     }
 
     /// A question for a shard whose locks are held.
     pub(crate) fn under(&self, question: Question) -> Question {
-        Question::Under { id: self.id, then: Some(Box::new(question)), is_last: false }
+        let then = Some(Box::new(question));
+        Question::Under { id: self.id, then, now: self.now, is_last: false }
+    }
+
+    /// All that is asked from now on happens at `now`, or when it happens.
+    pub(crate) fn set_moment(&mut self, now: Option<Now>) {
+        self.now = now;
     }
 
     /// Asks the last questions, gives back all locks with them, and waits for the answers, which stand in the order of
@@ -84,7 +154,8 @@ impl Held {
             match questions.remove(&shard) {
                 Some(question) => {
                     let then = Some(Box::new(question));
-                    let last = Question::Under { id: self.id, then, is_last: true };
+                    let now = self.now;
+                    let last = Question::Under { id: self.id, then, now, is_last: true };
                     asks.push(core.start_ask(shard, last));
                 }
                 None => core.post_in_turn(shard, Message::Tell(Box::new(Notice::Release(self.id)))),
@@ -103,5 +174,13 @@ impl Held {
         for shard in self.shards {
             core.post_in_turn(shard, Message::Tell(Box::new(Notice::Release(self.id))));
         }
+    }
+}
+
+/// Why a lock was refused, if it was.
+fn refusal_of(answer: &Answer) -> Option<&'static str> {
+    match answer {
+        Answer::Refused(text) => Some(text),
+        _ => None,
     }
 }

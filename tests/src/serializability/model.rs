@@ -30,6 +30,8 @@ pub enum Command {
     Copy(String, String),
     /// INCRBY
     Add(String, i64),
+    /// EVAL of a script that takes one from the first and adds it to the second
+    Transfer(Script, String, String),
     /// RPUSH
     Push(String, String),
     /// LPOP
@@ -41,6 +43,18 @@ pub enum Command {
     /// The time of a key has come: it goes, if it still holds this. No client sends it.
     Expire(String, String),
 }
+
+/// How a script says what it touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// It declares both keys.
+    Declared,
+    /// It declares the first, writes there, and makes up the second: the script with this number.
+    MadeUp(u64),
+}
+
+/// The beginning of the error of a script that has written and cannot have another shard any more: it is half done.
+const HALF_DONE: &[u8] = b"ERR Script touched a key of another shard";
 
 /// What a client asks for at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +81,12 @@ impl Operation {
     /// The end of a key's time.
     pub fn expire(key: &str, value: &str) -> Operation {
         Operation::single(Command::Expire(key.to_owned(), value.to_owned()))
+    }
+
+    /// Whether it may end after half of it, as a script may that fails in its middle.
+    pub fn may_be_half_done(&self) -> bool {
+        let is_it = |command: &Command| matches!(command, Command::Transfer(Script::MadeUp(_), ..));
+        self.commands.iter().any(is_it)
     }
 
     /// Whether it can change anything.
@@ -119,6 +139,14 @@ impl Model {
         {
             return None;
         }
+        if let ([Command::Transfer(_, from, _)], Some(Value::Error(text))) =
+            (operation.commands.as_slice(), seen)
+        {
+            let mut next = self.clone();
+            next.new_lists.clear();
+            next.add(from, -1);
+            return text.starts_with(HALF_DONE).then_some(next);
+        }
         let mut next = self.clone();
         let replies: Vec<Value> =
             operation.commands.iter().map(|command| next.run(command)).collect();
@@ -168,6 +196,12 @@ impl Model {
 
     fn set(&mut self, key: &str, value: &str) {
         self.keys.insert(key.to_owned(), Data::Text(value.to_owned()));
+    }
+
+    fn add(&mut self, key: &str, by: i64) -> i64 {
+        let number = self.text(key).and_then(|text| text.parse().ok()).unwrap_or(0) + by;
+        self.set(key, &number.to_string());
+        number
     }
 
     fn pop(&mut self, key: &str) -> Option<String> {
@@ -233,10 +267,10 @@ impl Model {
                 self.keys.extend(data.map(|data| (to.clone(), data)));
                 yes(is_there)
             }
-            Command::Add(key, by) => {
-                let number = self.text(key).and_then(|text| text.parse().ok()).unwrap_or(0) + by;
-                self.set(key, &number.to_string());
-                Value::Integer(number)
+            Command::Add(key, by) => Value::Integer(self.add(key, *by)),
+            Command::Transfer(_, from, to) => {
+                let sums = [self.add(from, -1), self.add(to, 1)];
+                Value::Array(Some(sums.map(Value::Integer).to_vec()))
             }
             Command::Push(key, value) => {
                 let empty = || Data::List(VecDeque::new());

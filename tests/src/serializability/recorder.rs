@@ -1,7 +1,7 @@
 //! Clients that do random things to a few keys at the same time, and write down what they saw.
 
 use super::checker::Event;
-use super::model::{Command, Operation};
+use super::model::{Command, Operation, Script};
 use crate::client::Client;
 use crate::rng::Rng;
 use crate::server::Server;
@@ -12,11 +12,15 @@ use std::time::Instant;
 
 /// Keys of each kind; their names lie on several shards.
 const REGISTERS: &[&str] = &["r0", "r1", "r2", "r3"];
-const COUNTERS: &[&str] = &["c0", "c1", "c2"];
+const COUNTERS: &[&str] = &["{c0}", "{c1}", "{c2}"];
 const LISTS: &[&str] = &["l0", "l1"];
 const EXPIRING: &[&str] = &["e0", "e1"];
 /// How long a key with an expiry lives, in milliseconds.
 const TTL_MS: u64 = 3;
+/// Scripts per history that make up a key.
+const SCRIPTS: u64 = 8;
+/// Runs after which the server expects a script to keep to the shard of the keys that it declares.
+const HOME_RUNS: usize = 64;
 /// Operations per history whose end nobody knows: each multiplies the work of the checker.
 const LOST_MAX: usize = 3;
 
@@ -36,6 +40,7 @@ pub struct Plan {
 /// # Panics
 /// When the server answers what no command can answer, or not at all.
 pub fn record(server: &Server, plan: Plan) -> Vec<Event> {
+    accustom(&mut server.client(), plan.seed);
     server.client().ok("FLUSHALL");
     let begun_at = Instant::now();
     let events = Mutex::new(Vec::new());
@@ -46,6 +51,7 @@ pub fn record(server: &Server, plan: Plan) -> Vec<Event> {
             let recorder = Recorder {
                 server,
                 client: server.client(),
+                seed: plan.seed,
                 number,
                 rng: Rng::new(plan.seed.wrapping_mul(1_000).wrapping_add(number as u64)),
                 value_count: 0,
@@ -66,9 +72,30 @@ pub fn record(server: &Server, plan: Plan) -> Vec<Event> {
     events.into_inner().expect("no client has panicked")
 }
 
+/// Runs the scripts of a history until the server expects no key of them but the declared one, so that they surprise it.
+fn accustom(client: &mut Client, seed: u64) {
+    let mut request = Vec::new();
+    for number in 0..SCRIPTS {
+        let text = made_up_transfer(seed, number);
+        let line = ["EVAL", &text, "1", COUNTERS[0]];
+        (0..HOME_RUNS).for_each(|_| request.extend(crate::client::encode(&line)));
+    }
+    client.send_raw(&request);
+    client.read_many(SCRIPTS as usize * HOME_RUNS);
+}
+
+/// The text of a script that takes one from its key, and adds it to the one that its argument names, if there is one.
+fn made_up_transfer(seed: u64, number: u64) -> String {
+    format!(
+        "-- {seed} {number}\nlocal sum = redis.call('DECR', KEYS[1]) \
+         if #ARGV == 0 then return sum end return {{sum, redis.call('INCR', ARGV[1])}}"
+    )
+}
+
 struct Recorder<'a> {
     server: &'a Server,
     client: Client,
+    seed: u64,
     number: usize,
     rng: Rng,
     value_count: usize,
@@ -105,6 +132,9 @@ impl Recorder<'_> {
     /// Asks and goes away without waiting for the answer.
     fn lose(&mut self) {
         let operation = self.operation();
+        if operation.may_be_half_done() {
+            return;
+        }
         {
             let mut lost_count = self.lost_count.lock().expect("no client has panicked");
             if *lost_count == LOST_MAX {
@@ -166,7 +196,8 @@ impl Recorder<'_> {
 
     /// Sends an operation in one piece; returns how many replies will come.
     fn send(&mut self, operation: &Operation) -> usize {
-        let mut lines: Vec<Vec<String>> = operation.commands.iter().map(words).collect();
+        let mut lines: Vec<Vec<String>> =
+            operation.commands.iter().map(|command| words(self.seed, command)).collect();
         if operation.is_transaction {
             lines.insert(0, vec!["MULTI".to_owned()]);
             lines.push(vec!["EXEC".to_owned()]);
@@ -224,7 +255,7 @@ impl Recorder<'_> {
     }
 
     fn command(&mut self) -> Command {
-        match self.rng.below(17) {
+        match self.rng.below(20) {
             0 => Command::Get(self.register()),
             1 => Command::Set(self.register(), self.value()),
             2 | 3 => Command::GetAll(owned(REGISTERS)),
@@ -248,7 +279,16 @@ impl Recorder<'_> {
             13 => Command::Push((*self.rng.pick(LISTS)).to_owned(), self.value()),
             14 => Command::Pop((*self.rng.pick(LISTS)).to_owned()),
             15 => Command::List((*self.rng.pick(LISTS)).to_owned()),
-            _ => Command::PopAny(owned(LISTS)),
+            16 => Command::PopAny(owned(LISTS)),
+            17 => {
+                let (from, to) = self.two_counters();
+                Command::Transfer(Script::Declared, from, to)
+            }
+            _ => {
+                let (from, to) = self.two_counters();
+                let number = self.rng.below(SCRIPTS as usize) as u64;
+                Command::Transfer(Script::MadeUp(number), from, to)
+            }
         }
     }
 }
@@ -258,7 +298,7 @@ fn owned(keys: &[&str]) -> Vec<String> {
 }
 
 /// A command as it is sent.
-fn words(command: &Command) -> Vec<String> {
+fn words(seed: u64, command: &Command) -> Vec<String> {
     let line = |name: &str, rest: Vec<String>| [vec![name.to_owned()], rest].concat();
     let flat = |pairs: &[(String, String)]| {
         pairs.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect()
@@ -278,6 +318,13 @@ fn words(command: &Command) -> Vec<String> {
         Command::RenameNew(from, to) => line("RENAMENX", vec![from, to]),
         Command::Copy(from, to) => line("COPY", vec![from, to, "REPLACE".to_owned()]),
         Command::Add(key, by) => line("INCRBY", vec![key, by.to_string()]),
+        Command::Transfer(Script::Declared, from, to) => {
+            let text = "return {redis.call('DECR', KEYS[1]), redis.call('INCR', KEYS[2])}";
+            line("EVAL", vec![text.to_owned(), "2".to_owned(), from, to])
+        }
+        Command::Transfer(Script::MadeUp(number), from, to) => {
+            line("EVAL", vec![made_up_transfer(seed, number), "1".to_owned(), from, to])
+        }
         Command::Push(key, value) => line("RPUSH", vec![key, value]),
         Command::Pop(key) => line("LPOP", vec![key]),
         Command::List(key) => line("LRANGE", vec![key, "0".to_owned(), "-1".to_owned()]),
