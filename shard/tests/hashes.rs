@@ -227,7 +227,7 @@ fn pairs_of(reply: &[u8]) -> Pairs {
     let mut words = Vec::new();
     let mut rest = &reply[reply.iter().position(|byte| *byte == b'\n').expect("a head") + 1..];
     while let Some(end) = rest.iter().position(|byte| *byte == b'\r') {
-        let len: usize = std::str::from_utf8(&rest[1..end]).unwrap().parse().unwrap();
+        let len = protocol::number::parse_i64(&rest[1..end]).expect("a length") as usize;
         words.push(rest[end + 2..end + 2 + len].to_vec());
         rest = &rest[end + 2 + len + 2..];
     }
