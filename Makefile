@@ -56,6 +56,10 @@ bench: build ## Server CPU per operation against redis-server, in one run (ARGS=
 bench-types: build ## Server CPU per operation of every data type, and time against size (ARGS="--quick")
 	cargo run --release --locked -q -p bench --bin types -- $(ARGS)
 
+.PHONY: bench-atomic
+bench-atomic: build ## Server CPU of transactions, scripts and commands of many keys (ARGS="--quick")
+	cargo run --release --locked -q -p bench --bin atomic -- $(ARGS)
+
 .PHONY: bench-idle
 bench-idle: build ## Memory of idle connections against redis-server
 	cargo run --release --locked -q -p bench --bin idle -- $(ARGS)

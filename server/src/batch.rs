@@ -36,6 +36,8 @@ pub struct Batch {
     pub replies: Vec<u8>,
     /// Where each reply ends.
     pub reply_ends: Vec<u32>,
+    /// Parts of commands that other batches have parts of too: index of the call, and nanoseconds it took.
+    pub part_ns: Vec<(u32, u64)>,
     /// Calls that took longer than `slowlog-log-slower-than`: index and microseconds.
     pub slow: Vec<(u32, u64)>,
 }
@@ -52,6 +54,8 @@ struct Unit {
 struct BatchCall {
     command: CommandId,
     db: u16,
+    /// Whether it is part of a command that runs on other shards too.
+    is_part: bool,
     /// Its arguments lie at and behind these positions, up to those of the next call.
     args_start: u32,
     spans_start: u32,
@@ -60,18 +64,39 @@ struct BatchCall {
 impl Batch {
     /// Adds a call with a copy of its arguments.
     pub fn push(&mut self, command: CommandId, db: u16, argv: Argv<'_>) {
-        let args_start = self.args.len() as u32;
-        self.calls.push(BatchCall {
-            command,
-            db,
-            args_start,
-            spans_start: self.spans.len() as u32,
-        });
-        for arg in argv.iter() {
+        self.push_args(command, db, argv.iter(), false);
+    }
+
+    /// Adds this shard's part of a command.
+    pub fn push_part<'a>(
+        &mut self,
+        command: CommandId,
+        db: u16,
+        args: impl Iterator<Item = &'a [u8]>,
+    ) {
+        self.push_args(command, db, args, true);
+    }
+
+    fn push_args<'a>(
+        &mut self,
+        command: CommandId,
+        db: u16,
+        args: impl Iterator<Item = &'a [u8]>,
+        is_part: bool,
+    ) {
+        let (args_start, spans_start) = (self.args.len() as u32, self.spans.len() as u32);
+        self.calls.push(BatchCall { command, db, is_part, args_start, spans_start });
+        for arg in args {
             let start = self.args.len() as u32 - args_start;
             self.args.extend_from_slice(arg);
             self.spans.push(Span { start, len: arg.len() as u32 });
         }
+    }
+
+    /// Whether call `index` is part of a command that runs on other shards too.
+    #[must_use]
+    pub fn is_part(&self, index: usize) -> bool {
+        self.calls[index].is_part
     }
 
     /// Adds all calls of `queue` as one transaction, which runs unless one of the watched keys has changed.
@@ -132,6 +157,7 @@ impl Batch {
         self.replies.clear();
         self.reply_ends.clear();
         self.slow.clear();
+        self.part_ns.clear();
         self.merged_len = 0;
         self.args.shrink_to(KEPT_SIZE_MAX);
         self.replies.shrink_to(KEPT_SIZE_MAX);

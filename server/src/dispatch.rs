@@ -26,6 +26,8 @@ pub enum Step<'a> {
     ScriptHere(&'a Registered, scripting::Kind),
     /// It runs at this shard, whole.
     Away(&'a Registered, usize),
+    /// Its keys lie on several shards, each of which runs its part.
+    Split(&'a Registered),
     /// It concerns this connection alone and answers at once, if no reply before it is awaited.
     Now(&'a Registered, NowFn),
     /// The same, even while replies before it are awaited.
@@ -123,6 +125,7 @@ pub fn dispatch<'a>(core: &'a Core, session: &Session, argv: Argv<'_>) -> Step<'
         Route::Shard(shard) | Route::Owner(shard) | Route::Script(shard) => {
             Step::Away(command, shard)
         }
+        Route::Split => Step::Split(command),
         Route::Several => Step::Defer(command),
         Route::Server => match command.kind {
             Kind::Server(ServerCommand { run: ServerRun::Now(run), .. }) => {

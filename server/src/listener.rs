@@ -4,6 +4,7 @@
 //! when it takes over its settings. Invariant: nothing here sets SO_REUSEPORT, so a second server on a port fails.
 
 use crate::core::Core;
+use crate::runtime::clock::Moment;
 use crate::runtime::probe;
 use crate::shared::Shared;
 use ops::config::Settings;
@@ -13,6 +14,12 @@ use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How long a port in use is tried at the start.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Time between two tries.
+const PORT_RETRY: Duration = Duration::from_millis(10);
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +67,7 @@ impl Listening {
     /// # Errors
     /// The first address that cannot be listened on.
     pub fn bind(settings: &Settings) -> Result<Listening, ListenError> {
-        let sockets = bind_tcp(settings)?;
+        let sockets = bind_tcp_patiently(settings)?;
         let unix_path = settings.unixsocket.as_deref();
         let unix = unix_path.map(|path| {
             bind_unix(path, settings).map_err(|source| error(path.display().to_string(), source))
@@ -163,6 +170,23 @@ impl Core {
     /// Whether listener `number` of this core's reactor is the Unix socket.
     pub(crate) fn is_unix_listener(&self, number: usize) -> bool {
         self.listeners.borrow().unix == Some(number)
+    }
+}
+
+/// A server that has been killed may still hold its port: its rings, and with them its sockets, are closed in the
+/// background a moment after the process has gone. So a port in use is tried again for a while.
+fn bind_tcp_patiently(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
+    let begun_at = Moment::now();
+    loop {
+        match bind_tcp(settings) {
+            Err(error)
+                if error.source.kind() == io::ErrorKind::AddrInUse
+                    && Moment::now() < begun_at.after(PORT_PATIENCE) =>
+            {
+                std::thread::sleep(PORT_RETRY);
+            }
+            result => return result,
+        }
     }
 }
 

@@ -220,7 +220,8 @@ impl Mailbox {
         false
     }
 
-    /// Whether nothing is under way to a core: all that was sent before has been taken out there.
+    /// Whether nothing is under way to a core: all that was sent before has been handed out there. A core that sleeps
+    /// holds nothing back; this one may, what came behind its horizon.
     #[must_use]
     pub fn is_clear_to(&self, switchboard: &Switchboard, core: usize) -> bool {
         // In this order: a flush that is no longer going on has counted its messages before.
@@ -228,6 +229,7 @@ impl Mailbox {
         !switchboard.lines.iter().any(is_flushing)
             && switchboard.lines[core].unread_count.load(Ordering::SeqCst) == 0
             && self.outgoing.borrow()[core].queue.is_empty()
+            && (core != self.core || self.incoming.borrow().held.is_empty())
     }
 
     /// Moves the messages that have arrived to `messages`, in stamp order.

@@ -20,6 +20,8 @@ pub enum Route {
     Owner(usize),
     /// On the core of this shard, as a script.
     Script(usize),
+    /// On several shards, each with its own keys, independently.
+    Split,
     /// On several shards, or it may wait; see `transaction`.
     Several,
     /// On the core of the connection.
@@ -50,8 +52,11 @@ pub fn route(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
         },
         Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Route::Several,
         Run::Steps(_) if reaches_anywhere(shard_command, argv) => Route::Several,
-        Run::Split { .. }
-        | Run::Gather { .. }
+        Run::Split { .. } => match shard_of_all(core, command, argv) {
+            Route::Several => Route::Split,
+            route => route,
+        },
+        Run::Gather { .. }
         | Run::GatherWrite { .. }
         | Run::Steps(_)
         | Run::FirstOf { .. }

@@ -228,7 +228,7 @@ fn load(settings: &Settings, count: usize, now: Now, rng: &mut Rng) -> Result<Da
     shard::types::hash_index::seed(rng.next_u64());
     let mut new_shard = || {
         let mut shard = Shard::new(options.clone(), settings.databases as usize, rng.next_u64());
-        shard.set_clock(clock::process_ns);
+        shard.set_clock(clock::thread_ns);
         shard
     };
     if !settings.appendonly {

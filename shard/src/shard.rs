@@ -13,10 +13,12 @@ mod debug;
 mod load;
 mod pieces;
 pub mod serving;
+mod slices;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upkeep;
 
+pub use slices::SliceStats;
 pub use upkeep::{DatabaseStats, Evicted, EvictionEnd, Stats};
 
 use crate::args::Args;
@@ -26,7 +28,7 @@ use crate::context::{LookupStats, ReadContext, ReadNotes, WriteContext};
 use crate::effects::{Effects, Record, Written};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::{Eviction, ExpiryCycle, Keyspace};
+use crate::keyspace::{Clock, Eviction, ExpiryCycle, Keyspace};
 use crate::locks::{LockId, Locks};
 use crate::options::Options;
 use crate::rng::Rng;
@@ -54,6 +56,9 @@ pub struct Shard {
     /// Whether keys whose time has come stay where they are; they are not found all the same.
     is_expiry_held: bool,
     locks: Locks,
+    /// Measures slices of housekeeping.
+    clock: Clock,
+    slices: SliceStats,
 }
 
 impl Shard {
@@ -76,6 +81,8 @@ impl Shard {
             is_in_unit: false,
             is_expiry_held: false,
             locks: Locks::default(),
+            clock: || 0,
+            slices: SliceStats::default(),
         }
     }
 

@@ -1,9 +1,8 @@
 //! What the commands of the data types cost the server: CPU per operation, side by side with Redis, and how that grows
 //! with the size of a collection.
 //!
-//! Each server runs on one shard without a log. It gets the data of all cells, then each cell in turn: connections
-//! in lockstep, every one of which sends a pipeline of requests and then reads the replies. What counts is the CPU time
-//! that the kernel notes for the server. An error, or a miss where there should be a hit, ends the run.
+//! Each server runs on one shard without a log. It gets the data of all cells, then each cell in turn, by connections in
+//! [lockstep](crate::lockstep).
 //!
 //! Reading order: [`plan`] (what is asked), this page.
 
@@ -11,15 +10,12 @@ pub mod plan;
 
 use std::io;
 
+use crate::lockstep::{self, Load};
 use crate::output::median;
 use crate::pipe::{Pipe, Reply};
-use crate::process::cpu_time;
 use crate::server::{Binary, Log, Options, Server, TempDir};
 use crate::speed::plan::placement;
 use plan::Cell;
-
-/// Connections of the client.
-pub const CONNECTION_COUNT: usize = 50;
 
 /// Microseconds of server CPU per operation: by contender, by cell, by round.
 pub type Samples = Vec<Vec<Vec<f64>>>;
@@ -72,42 +68,11 @@ fn measure(server: &Server, cell: &Cell, part: usize) -> io::Result<f64> {
         loader.load((workload.load_count)(cell.size), request)?;
         loader.call(&[b"SET", format!("loaded:{}", cell.data()).as_bytes(), b"1"])?;
     }
-    let connect = |_| Pipe::connect(server.port());
-    let mut connections = (0..CONNECTION_COUNT).map(connect).collect::<io::Result<Vec<_>>>()?;
-    let turn_len = CONNECTION_COUNT * cell.pipeline;
-    let turn_count = (cell.operations() / part / turn_len).max(1);
-    let mut turns = 0..;
-    let mut take_turns = |count: usize| {
-        let mut requests = Vec::new();
-        for turn in turns.by_ref().take(count) {
-            for (at, connection) in connections.iter_mut().enumerate() {
-                requests.clear();
-                for place in 0..cell.pipeline {
-                    let number = turn * turn_len + at * cell.pipeline + place;
-                    (workload.request)(&mut requests, number, cell.size);
-                }
-                connection.send(&requests)?;
-            }
-            for connection in &mut connections {
-                for _ in 0..cell.pipeline {
-                    check(connection.read()?, workload.hits)?;
-                }
-            }
-        }
-        Ok::<(), io::Error>(())
+    let mut load = Load {
+        pipeline: cell.pipeline,
+        reply_count: 1,
+        request: |bytes: &mut Vec<u8>, number| (workload.request)(bytes, number, cell.size),
+        hits: workload.hits,
     };
-    take_turns((turn_count / 20).max(1))?;
-    let before = cpu_time(server.pid())?;
-    take_turns(turn_count)?;
-    let cpu = cpu_time(server.pid())?.saturating_sub(before);
-    Ok(cpu.as_secs_f64() * 1e6 / (turn_count * turn_len) as f64)
-}
-
-/// Whether a reply is what a request should get.
-fn check(reply: Reply, hits: bool) -> io::Result<()> {
-    match reply {
-        Reply::Error(text) => Err(io::Error::other(text)),
-        Reply::Nil | Reply::Array(0) if hits => Err(io::Error::other("a miss")),
-        _ => Ok(()),
-    }
+    lockstep::cpu_us(server, &mut load, cell.operations() / part)
 }

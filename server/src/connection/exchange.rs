@@ -4,8 +4,14 @@ use super::Watched;
 use crate::batch::Batch;
 use crate::core::{Caller, Core};
 use crate::peer::Peer;
-use crate::registry::CommandId;
-use protocol::request::Argv;
+use crate::registry::{CommandId, Kind, Registered};
+use crate::transaction::parts::{Parts, merge_replies};
+use protocol::request::{Argv, ArgvBuf};
+use shard::Outcome;
+use shard::commands::{self, Command, Merge};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Where a run of replies comes from.
@@ -15,6 +21,57 @@ enum Source {
     Late,
     /// The batch of this shard.
     Shard(usize),
+    /// The batches of several shards, which together hold the reply of this one of the commands whose keys are spread.
+    Split(usize),
+}
+
+/// A command whose keys are spread over shards: its parts, and how their replies become one.
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    command: CommandId,
+    merge: Merge,
+    /// Arguments that all parts begin with.
+    head_len: usize,
+    /// Behind its last part among all [`Exchange::parts`].
+    parts_end: usize,
+}
+
+/// A part of such a command.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    shard: usize,
+    /// Its call in the batch of the shard.
+    call: usize,
+    /// Behind its last place among all [`Exchange::orders`].
+    orders_end: usize,
+}
+
+/// Such a command when its replies have come.
+pub(super) struct Ended<'a> {
+    /// The command.
+    pub(super) command: CommandId,
+    /// How long its parts took, together.
+    pub(super) ns: u64,
+    head_len: usize,
+    /// The requests of the parts, with the places of their keys.
+    requests: SmallVec<[(Argv<'a>, &'a [usize]); 4]>,
+}
+
+impl Ended<'_> {
+    /// The request, put together again. Cost: as long as it is.
+    pub(super) fn argv(&self) -> ArgvBuf {
+        let mut by_key: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+        for (argv, orders) in &self.requests {
+            let step = (argv.len() - self.head_len) / orders.len().max(1);
+            for (place, order) in orders.iter().enumerate() {
+                let start = self.head_len + place * step;
+                by_key
+                    .insert(*order, (start..start + step).filter_map(|at| argv.get(at)).collect());
+            }
+        }
+        let head = self.requests.first().map(|(argv, _)| argv.iter().take(self.head_len));
+        head.into_iter().flatten().chain(by_key.into_values().flatten()).collect()
+    }
 }
 
 /// Consecutive replies of one source.
@@ -35,7 +92,13 @@ pub struct Exchange {
     /// Replies of this core that stand behind replies of others.
     pub(super) late: Vec<u8>,
     order: Vec<Run>,
+    splits: Vec<Split>,
+    /// Of all splits, in their order; the places of their keys likewise.
+    parts: Vec<Part>,
+    orders: Vec<usize>,
     args_len: usize,
+    /// Whether a script is among them.
+    has_script: bool,
 }
 
 impl Exchange {
@@ -47,13 +110,28 @@ impl Exchange {
             done: (0..shard_count).map(|_| None).collect(),
             late: Vec::new(),
             order: Vec::new(),
+            splits: Vec::new(),
+            parts: Vec::new(),
+            orders: Vec::new(),
             args_len: 0,
+            has_script: false,
         }
     }
 
     /// Bytes of arguments collected.
     pub(super) fn args_len(&self) -> usize {
         self.args_len
+    }
+
+    /// Notes that a script is among the commands. The rest of its batch waits while it takes long, so no command may have
+    /// parts there and elsewhere.
+    pub(super) fn note_script(&mut self) {
+        self.has_script = true;
+    }
+
+    /// Whether a command with parts on several shards may join.
+    pub(super) fn may_split(&self) -> bool {
+        !self.has_script
     }
 
     /// Adds a command for `shard`.
@@ -71,6 +149,32 @@ impl Exchange {
         self.args_len += batch.args_len() - before;
         let end = batch.len();
         self.note(Source::Shard(shard), end);
+    }
+
+    /// Adds a command whose keys are spread: each shard gets its part.
+    pub(super) fn send_parts(
+        &mut self,
+        command: &Registered,
+        db: u16,
+        parts: &Parts<'_>,
+        spare: impl Fn() -> Box<Batch>,
+    ) {
+        let Kind::Shard(Command { run: commands::Run::Split { merge, .. }, .. }) = command.kind
+        else {
+            unreachable!("only such commands have parts")
+        };
+        for shard in parts.shards().iter().copied() {
+            let batch = self.batches[shard].get_or_insert_with(&spare);
+            let before = batch.args_len();
+            batch.push_part(command.id, db, parts.args(shard));
+            self.args_len += batch.args_len() - before;
+            self.orders.extend(parts.orders(shard));
+            let (call, orders_end) = (batch.len() - 1, self.orders.len());
+            self.parts.push(Part { shard, call, orders_end });
+        }
+        let (head_len, parts_end) = (parts.head_len, self.parts.len());
+        self.splits.push(Split { command: command.id, merge: *merge, head_len, parts_end });
+        self.note(Source::Split(self.splits.len() - 1), 0);
     }
 
     /// Adds the commands of a transaction for `shard`.
@@ -118,29 +222,79 @@ impl Exchange {
         u64::from(sent_count)
     }
 
-    /// Takes the batches that have come back and appends all replies to `replies`, in the order of the requests.
-    pub(super) fn merge(&mut self, batches: Vec<Box<Batch>>, replies: &mut Vec<u8>) {
+    /// Takes the batches that have come back and appends all replies to `replies`, in the order of the requests. `ended`
+    /// is told of each command whose keys are spread, with its reply.
+    pub(super) fn merge(
+        &mut self,
+        batches: Vec<Box<Batch>>,
+        replies: &mut Vec<u8>,
+        mut ended: impl FnMut(&Ended<'_>, Outcome, &[u8]),
+    ) {
         for batch in batches {
             let shard = batch.shard;
             self.done[shard] = Some(batch);
         }
         let mut late_at = 0;
-        for run in self.order.drain(..) {
+        for run in std::mem::take(&mut self.order) {
             match run.source {
                 Source::Late => {
                     replies.extend_from_slice(&self.late[late_at..run.end]);
                     late_at = run.end;
                 }
                 Source::Shard(shard) => {
-                    let batch = self.done[shard].as_mut().expect("every batch has come back");
-                    let end = batch.reply_ends[run.end - 1] as usize;
-                    replies.extend_from_slice(&batch.replies[batch.merged_len..end]);
-                    batch.merged_len = end;
+                    let part = self.take_replies(shard, run.end);
+                    replies.extend_from_slice(&self.done(shard).replies[part]);
                 }
+                Source::Split(number) => self.merge_split(number, replies, &mut ended),
             }
         }
+        self.splits.clear();
+        self.parts.clear();
+        self.orders.clear();
         self.late.clear();
         self.args_len = 0;
+        self.has_script = false;
+    }
+
+    fn done(&self, shard: usize) -> &Batch {
+        self.done[shard].as_ref().expect("every batch has come back")
+    }
+
+    /// Where the replies of a batch lie that have not been taken, up to that of the call before `end`.
+    fn take_replies(&mut self, shard: usize, end: usize) -> Range<usize> {
+        let batch = self.done[shard].as_mut().expect("every batch has come back");
+        let end = batch.reply_ends[end - 1] as usize;
+        std::mem::replace(&mut batch.merged_len, end)..end
+    }
+
+    fn merge_split(
+        &mut self,
+        number: usize,
+        replies: &mut Vec<u8>,
+        ended: &mut impl FnMut(&Ended<'_>, Outcome, &[u8]),
+    ) {
+        let Split { command, merge, head_len, parts_end } = self.splits[number];
+        let parts_start = number.checked_sub(1).map_or(0, |before| self.splits[before].parts_end);
+        let ranges: SmallVec<[Range<usize>; 4]> = (parts_start..parts_end)
+            .map(|at| self.take_replies(self.parts[at].shard, self.parts[at].call + 1))
+            .collect();
+        let mut orders_start =
+            parts_start.checked_sub(1).map_or(0, |before| self.parts[before].orders_end);
+        let mut answers = SmallVec::<[(&[u8], &[usize]); 4]>::new();
+        let mut ended_one = Ended { command, ns: 0, head_len, requests: SmallVec::new() };
+        for (part, range) in self.parts[parts_start..parts_end].iter().zip(ranges) {
+            let batch = self.done(part.shard);
+            let orders = &self.orders[orders_start..part.orders_end];
+            orders_start = part.orders_end;
+            answers.push((&batch.replies[range], orders));
+            ended_one.requests.push((batch.call(part.call).2, orders));
+            let is_it = |(call, _): &&(u32, u64)| *call as usize == part.call;
+            ended_one.ns += batch.part_ns.iter().find(is_it).map_or(0, |(_, ns)| *ns);
+        }
+        let start = replies.len();
+        let resp = self.done(self.parts[parts_start].shard).resp;
+        let outcome = merge_replies(merge, resp, &answers, replies);
+        ended(&ended_one, outcome, &replies[start..]);
     }
 
     /// The batches that have come back, merged.

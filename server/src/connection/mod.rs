@@ -13,6 +13,7 @@ mod open;
 pub mod output;
 mod scripts;
 pub mod session;
+mod split;
 pub mod tracking;
 pub(crate) mod upkeep;
 
@@ -322,6 +323,9 @@ impl Connection {
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(core.id, command.id, db, argv, || core.spare_batch());
+                if command.is_script() {
+                    exchange.note_script();
+                }
                 None
             }
             Step::Away(command, shard) if self.may_send_away() => {
@@ -332,6 +336,14 @@ impl Connection {
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
+                if command.is_script() {
+                    exchange.note_script();
+                }
+                None
+            }
+            Step::Split(command) if self.may_send_away() && self.may_split() => {
+                self.note_command(command);
+                self.run_split(command, argv);
                 None
             }
             // A subscription is asked for at other cores: it is shown when it has come about, or ended.
@@ -339,7 +351,10 @@ impl Connection {
                 core.counters().commands_processed.add(1);
                 Some(Deferred::new(command, argv))
             }
-            Step::Away(command, _) | Step::Now(command, _) | Step::Defer(command) => {
+            Step::Away(command, _)
+            | Step::Split(command)
+            | Step::Now(command, _)
+            | Step::Defer(command) => {
                 self.note_command(command);
                 Some(Deferred::new(command, argv))
             }
@@ -402,6 +417,11 @@ impl Connection {
         }
     }
 
+    /// Whether a command with parts on several shards may join those that are being sent.
+    fn may_split(&self) -> bool {
+        self.exchange.as_ref().is_none_or(|exchange| exchange.may_split())
+    }
+
     /// Sends one command to another core's shard, with the next [`Connection::finish_exchange`].
     pub(crate) fn send_away(&mut self, shard: usize, command: CommandId, argv: Argv<'_>) {
         let core = self.core.clone();
@@ -421,7 +441,19 @@ impl Connection {
             peer.poll_until(cx, |peer| (peer.away_count.get() == 0).then_some(()))
         })
         .await;
-        exchange.merge(peer.take_batches(), &mut self.replies);
+        let mut slow = Vec::new();
+        exchange.merge(peer.take_batches(), &mut self.replies, |split, outcome, reply| {
+            if outcome == Outcome::Failed {
+                self.core.note_error(reply);
+            }
+            let us = self.core.account_split(split.command, split.ns, outcome);
+            if us >= self.core.slow_after_us() {
+                slow.push((split.argv(), us));
+            }
+        });
+        for (argv, us) in slow {
+            self.log_slow(argv.as_argv(), us);
+        }
         for batch in exchange.take_done() {
             for (index, us) in &batch.slow {
                 self.log_slow(batch.call(*index as usize).2, *us);

@@ -258,11 +258,14 @@ impl Core {
             let waiting = self.waiting.borrow();
             let shard = self.shard();
             let is_refused = |place: Place, open: &Open| match &open.task {
-                Some(Task::Calls { batch, calls }) => calls.clone().any(|index| {
-                    let batch = &batch.borrow().batch;
-                    let (id, _, argv) = batch.call(index);
-                    self.needs(self.shared.registry.get(id), argv, &running.holds)
-                }),
+                Some(Task::Calls { batch, calls }) => {
+                    let batch = batch.borrow();
+                    let is_needing = |index| {
+                        let (id, _, argv) = batch.batch.call(index);
+                        self.needs(self.shared.registry.get(id), argv, &running.holds)
+                    };
+                    !has_parts(&batch, calls.clone()) && calls.clone().any(is_needing)
+                }
                 Some(Task::Begin { .. }) => {
                     shard.locks().awaited(place).is_some_and(|claims| running.holds.meets(claims))
                 }
@@ -481,7 +484,10 @@ impl Core {
     // ---- granted
 
     fn enter(&self, place: Place, task: Task) {
-        let is_bound = !matches!(task, Task::Calls { .. });
+        let is_bound = match &task {
+            Task::Calls { batch, calls } => has_parts(&batch.borrow(), calls.clone()),
+            _ => true,
+        };
         let (epoch, journal) = (self.epoch.get(), Journal::default());
         let open = Open { epoch, is_bound, task: Some(task), journal };
         self.waiting.borrow_mut().open.insert(place, open);
@@ -635,6 +641,11 @@ impl Core {
             | Question::Core(_) => None,
         }
     }
+}
+
+/// Whether one of the calls is part of a command that runs on other shards too.
+fn has_parts(batch: &PartialBatch, mut calls: Range<usize>) -> bool {
+    calls.any(|index| batch.batch.is_part(index))
 }
 
 /// What a command claims of the keys for which `is_here` is true: to read what it only reads, else to write.

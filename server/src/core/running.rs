@@ -9,7 +9,7 @@ use crate::connection::Session;
 use crate::histogram::Histogram;
 use crate::message::{Message, Notice};
 use crate::options::shard_options;
-use crate::registry::{Kind, Registered};
+use crate::registry::{CommandId, Kind, Registered};
 use crate::runtime::clock::{self, Moment};
 use crate::scripting::{Started, Unfinished};
 use crate::tracking::KeysRead;
@@ -183,7 +183,7 @@ impl Core {
         let Kind::Shard(shard_command) = command.kind else { return None };
         let is_fit = match shard_command.run {
             Run::Read(_) => true,
-            Run::Write(_) => self.shared.log.is_none() && self.memory_limit.get() == 0,
+            Run::Write(_) => self.may_lend_writes(),
             _ => false,
         };
         if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
@@ -214,6 +214,21 @@ impl Core {
         Some((outcome, self.account(command, outcome)))
     }
 
+    /// Whether writes may run on a borrowed shard.
+    pub(crate) fn may_lend_writes(&self) -> bool {
+        self.shared.log.is_none() && self.memory_limit.get() == 0
+    }
+
+    /// Whether nothing is under way to a core.
+    pub(crate) fn is_clear_to(&self, core: usize) -> bool {
+        self.mailbox.is_clear_to(&self.shared.switchboard, core)
+    }
+
+    /// Notes that this core has run something on a borrowed shard: see [`Core::may_run_here`].
+    pub(crate) fn note_borrowed(&self) {
+        self.has_borrowed.set(true);
+    }
+
     /// Runs a call on this core's shard without counting it.
     pub fn execute(&self, call: &Call<'_>, reply: &mut Vec<u8>) -> Outcome {
         self.execute_at(self.now.get(), call, reply)
@@ -229,8 +244,22 @@ impl Core {
 
     /// Counts a command that has just ended; returns its microseconds.
     pub fn account(&self, command: &Registered, outcome: Outcome) -> u64 {
+        let ns = self.lap_ns();
+        self.account_ns(command, outcome, ns)
+    }
+
+    /// Nanoseconds since the last command ended, which begin anew.
+    fn lap_ns(&self) -> u64 {
         let moment = Moment::now();
-        let ns = moment.ns_since(self.last_moment.replace(moment));
+        moment.ns_since(self.last_moment.replace(moment))
+    }
+
+    /// Counts a command whose parts took so many nanoseconds; returns microseconds.
+    pub(crate) fn account_split(&self, command: CommandId, ns: u64, outcome: Outcome) -> u64 {
+        self.account_ns(self.shared.registry.get(command), outcome, ns)
+    }
+
+    fn account_ns(&self, command: &Registered, outcome: Outcome, ns: u64) -> u64 {
         let counters = self.shared.command_statistics[self.id].command(command.id);
         counters.calls.add(1);
         counters.ns.add(ns);
@@ -357,6 +386,7 @@ impl Core {
         let Range { start: mut index, end } = calls;
         let mut warm_end = index;
         let mut slow = std::mem::take(&mut batch.slow);
+        let mut part_ns = std::mem::take(&mut batch.part_ns);
         while index < end {
             if index >= warm_end && end - index > 1 {
                 warm_end = end.min(index + WARM_MAX);
@@ -376,6 +406,14 @@ impl Core {
                 let (id, db, argv) = batch.call(index);
                 let command = self.shared.registry.get(id);
                 let us = match command.kind {
+                    Kind::Shard(shard_command) if batch.is_part(index) => {
+                        // It is counted when all parts have come together.
+                        let Caller { resp, client } = caller;
+                        let call = Call { command: shard_command, argv, db, resp, client };
+                        let _ = self.execute(&call, replies);
+                        part_ns.push((index as u32, self.lap_ns()));
+                        0
+                    }
                     Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, replies) => 0,
                     Kind::Shard(_) => self.run_here(command, db, argv, caller, replies).1,
                     Kind::Server(ServerCommand { run: ServerRun::Script(kind), .. }) => {
@@ -383,6 +421,7 @@ impl Core {
                             Started::Ended(outcome) => self.account(command, outcome),
                             Started::Unfinished(unfinished) => {
                                 batch.slow = slow;
+                                batch.part_ns = part_ns;
                                 return Some((index, unfinished));
                             }
                         }
@@ -398,6 +437,7 @@ impl Core {
             ended(index, replies.len());
         }
         batch.slow = slow;
+        batch.part_ns = part_ns;
         None
     }
 

@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::memory::MemoryUse;
 use crate::message::CoreReport;
 use shard::keyspace::WorkStats;
+use shard::shard::SliceStats;
 
 /// Figures of one moment, in bytes where nothing else is said.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,8 @@ pub(crate) struct Figures {
     pub(crate) limit: u64,
     /// The largest pieces of work that growing or shrinking a table has put into one operation.
     pub(crate) table_work: WorkStats,
+    /// The longest slices of housekeeping.
+    pub(crate) slices: SliceStats,
 }
 
 impl Figures {
@@ -55,6 +58,9 @@ impl Figures {
             table_work: reports
                 .iter()
                 .fold(WorkStats::default(), |most, report| most.max(report.shard.table_work)),
+            slices: reports
+                .iter()
+                .fold(SliceStats::default(), |most, report| most.max(report.shard.slices)),
         }
     }
 
@@ -163,6 +169,9 @@ impl Source<'_> {
         lines.add("lazyfreed_objects", totals.lazyfreed_objects);
         lines.add("table_longest_us", figures.table_work.longest_ns.div_ceil(1_000));
         lines.add("table_moved_max", figures.table_work.moved_max);
+        lines.add("expire_slice_longest_us", figures.slices.expire_ns.div_ceil(1_000));
+        lines.add("evict_slice_longest_us", figures.slices.evict_ns.div_ceil(1_000));
+        lines.add("free_slice_longest_us", figures.slices.free_ns.div_ceil(1_000));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The clocks. The only place that reads one; everybody else is handed the time.
 
+use nix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970, from the wall clock.
@@ -43,11 +44,12 @@ impl Moment {
     }
 }
 
-/// Nanoseconds on the clock that never goes back, since some fixed moment of this process: what shards measure their
-/// own work with.
+/// Nanoseconds of CPU time that this thread has used: what shards measure pieces of their own work with. A thread that
+/// has lost its CPU to another is not charged with that. Cost: a system call, about 0.3 microseconds.
 #[must_use]
-pub fn process_ns() -> u64 {
-    Moment::now().ns
+pub fn thread_ns() -> u64 {
+    let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+    used.map_or(0, |used| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where time enters")]

@@ -1,6 +1,7 @@
 //! Commands over several shards that need more than one step: one function per form of `shard::commands::Run`.
 
-use super::steps::{elements, in_order};
+use super::parts::elements;
+use super::steps::in_order;
 use super::{Held, Ran, Several, outcome_of, reply_of};
 use crate::core::{self, Caller};
 use crate::message::{Answer, OwnedCall, Question};

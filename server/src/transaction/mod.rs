@@ -9,6 +9,7 @@
 mod exec;
 mod forms;
 mod held;
+pub(crate) mod parts;
 mod steps;
 
 pub(crate) use held::{Held, Wanted, ask_all};

@@ -1,8 +1,9 @@
 //! Commands as questions that can all be asked at one moment, and what becomes of the answers.
 
+use super::parts::{Parts, merge_replies};
 use super::{Ran, Several, outcome_of, reply_of};
 use crate::message::{Answer, CoreQuestion, Question};
-use protocol::reply::{Resp, Writer, parse};
+use protocol::reply::Writer;
 use protocol::request::ArgvBuf;
 use shard::args::Args;
 use shard::commands::{FinishFn, Merge, Piece, Run};
@@ -47,7 +48,7 @@ impl Several<'_> {
             Run::Scan(_) => None,
             // One shard may run it whole, or say what is wrong with it.
             _ if has_one_home => Some(self.whole_at(first_shard)),
-            Run::Split { merge, .. } => Some(self.split(merge, &keys)),
+            Run::Split { merge, .. } => Some(self.split(merge, first_shard)),
             Run::Gather { finish, .. } => {
                 let (parts, orders) = self.pieces(&keys);
                 Some(Step { parts, finish: Finish::Pieces(finish, orders) })
@@ -85,30 +86,18 @@ impl Several<'_> {
     }
 
     /// Each shard runs the command with its own keys.
-    fn split(&self, merge: Merge, keys: &[(usize, usize)]) -> Step {
-        let (first_index, first_shard) = keys[0];
-        // What stands from one key to the next goes with the key: the value of MSET, the field of a map.
-        let step = keys.get(1).map_or(1, |(second, _)| second - first_index);
-        let last_index = keys.last().map_or(first_index, |(index, _)| *index);
-        if last_index + step != self.argv.len() {
+    fn split(&self, merge: Merge, first_shard: usize) -> Step {
+        let Some(split) = Parts::of(self.core, self.registered, self.argv) else {
             // A value is missing: one shard says so, and none writes.
             return self.whole_at(first_shard);
-        }
-        let mut by_shard: BTreeMap<usize, (ArgvBuf, Vec<usize>)> = BTreeMap::new();
-        for (order, (index, shard)) in keys.iter().enumerate() {
-            let (argv, orders) = by_shard.entry(*shard).or_insert_with(|| {
-                let head = (0..first_index).filter_map(|index| self.argv.get(index));
-                (head.collect(), Vec::new())
-            });
-            (*index..index + step).filter_map(|i| self.argv.get(i)).for_each(|arg| argv.push(arg));
-            orders.push(order);
-        }
-        let (mut parts, mut all_orders) = (Vec::new(), Vec::new());
-        for (shard, (argv, orders)) in by_shard {
-            parts.push((shard, Question::Run(self.call(argv))));
-            all_orders.push(orders);
-        }
-        Step { parts, finish: Finish::Merge(merge, all_orders) }
+        };
+        let shards = split.shards();
+        let part = |shard: &usize| {
+            let argv: ArgvBuf = split.args(*shard).collect();
+            (*shard, Question::Run(self.call(argv)))
+        };
+        let orders = shards.iter().map(|shard| split.orders(*shard).collect()).collect();
+        Step { parts: shards.iter().map(part).collect(), finish: Finish::Merge(merge, orders) }
     }
 
     /// The questions for the pieces of all keys, with the places of the keys of each.
@@ -157,8 +146,9 @@ impl Several<'_> {
                 Ok(outcome_of(&part))
             }
             Finish::Merge(merge, orders) => {
-                let parts: Vec<_> = answers.into_iter().map(reply_of).zip(orders).collect();
-                Ok(merge_replies(merge, self.caller.resp, &parts, reply))
+                let answers: Vec<_> = answers.into_iter().map(reply_of).collect();
+                let parts = answers.iter().map(Vec::as_slice).zip(orders.iter().map(Vec::as_slice));
+                Ok(merge_replies(merge, self.caller.resp, &parts.collect::<Vec<_>>(), reply))
             }
             Finish::Pieces(finish, orders) => {
                 let pieces = in_order(answers, orders)?;
@@ -225,46 +215,4 @@ pub(super) fn in_order(
         Some((_, error)) => Err(error),
         None => Ok(pieces),
     }
-}
-
-/// The elements of an encoded array; none of anything else.
-pub(super) fn elements(encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
-    parse::elements(encoded).into_iter().flatten().flatten()
-}
-
-/// Makes one reply of several; the first error wins. With each part the places of its keys among all keys.
-fn merge_replies(
-    merge: Merge,
-    resp: Resp,
-    parts: &[(Vec<u8>, Vec<usize>)],
-    reply: &mut Vec<u8>,
-) -> Outcome {
-    if let Some((error, _)) = parts.iter().find(|(part, _)| outcome_of(part) == Outcome::Failed) {
-        reply.extend_from_slice(error);
-        return Outcome::Failed;
-    }
-    let mut writer = Writer::new(reply, resp);
-    match merge {
-        Merge::AllOk => writer.ok(),
-        Merge::Sum => {
-            let counts = parts.iter().filter_map(|(part, _)| parse::integer(part).ok());
-            writer.integer(counts.sum());
-        }
-        Merge::Concat => {
-            writer.array(parts.iter().map(|(part, _)| elements(part).count()).sum());
-            parts.iter().flat_map(|(part, _)| elements(part)).for_each(|one| writer.raw(one));
-        }
-        Merge::ByKey => {
-            let key_count = parts.iter().map(|(_, orders)| orders.len()).sum();
-            let mut by_key: Vec<&[u8]> = vec![b""; key_count];
-            for (part, orders) in parts {
-                for (order, element) in orders.iter().zip(elements(part)) {
-                    by_key[*order] = element;
-                }
-            }
-            writer.array(key_count);
-            by_key.into_iter().for_each(|element| writer.raw(element));
-        }
-    }
-    Outcome::Replied
 }

@@ -1,6 +1,7 @@
 //! Keeping house between commands: active expiry, freeing what was flushed, figures for INFO, DEBUG OBJECT.
 
 use super::Shard;
+use super::slices::{MEASURED_BYTES_MIN, SliceStats, Stopwatch};
 use crate::call::Now;
 use crate::keyspace::eviction::{Choice, Policy, Rules};
 use crate::keyspace::{Clock, WorkStats};
@@ -59,6 +60,8 @@ pub struct Stats {
     pub change_count: u64,
     /// The largest pieces of table work within one operation: how much growth can hold up a command.
     pub table_work: WorkStats,
+    /// The longest slices of expiry, eviction and freeing: how much they can hold up a command.
+    pub slices: SliceStats,
     /// `total_blocking_keys`.
     pub blocking_keys: usize,
     /// `total_blocking_keys_on_nokey`.
@@ -90,6 +93,7 @@ impl Shard {
         if !self.options.is_active_expire_on {
             return false;
         }
+        let stopwatch = Stopwatch::start(self.clock);
         let effort = usize::from(self.options.active_expire_effort.clamp(1, 10));
         let budget = budget + budget / 100 * EFFORT_STEP_PERCENT * (effort - 1);
         let mut cycle = std::mem::take(&mut self.expiry_cycle);
@@ -106,6 +110,7 @@ impl Shard {
         });
         self.expiry_cycle = cycle;
         self.settle(now);
+        stopwatch.stop(&mut self.slices.expire_ns);
         is_unfinished
     }
 
@@ -118,6 +123,8 @@ impl Shard {
         let Policy::Evict { among, order } = self.options.maxmemory_policy else {
             return Evicted { bytes: 0, end: EvictionEnd::NothingLeft };
         };
+        let is_large = wanted_bytes >= MEASURED_BYTES_MIN;
+        let stopwatch = is_large.then(|| Stopwatch::start(self.clock));
         let samples = self.options.maxmemory_samples.clamp(1, EVICTION_SAMPLES_MAX);
         let rules = Rules { among, order, samples, use_rule: self.options.use_rule };
         let bytes_before = self.keyspace.data_bytes();
@@ -153,6 +160,9 @@ impl Shard {
             }
         };
         self.eviction = eviction;
+        if let Some(stopwatch) = stopwatch {
+            stopwatch.stop(&mut self.slices.evict_ns);
+        }
         Evicted { bytes, end }
     }
 
@@ -163,7 +173,9 @@ impl Shard {
         if before == 0 {
             return false;
         }
+        let stopwatch = Stopwatch::start(self.clock);
         let has_more = self.keyspace.free(budget);
+        stopwatch.stop(&mut self.slices.free_ns);
         let freed_count = before - self.keyspace.pending_count();
         self.stats.freed.set(self.stats.freed.get() + freed_count as u64);
         has_more
@@ -189,21 +201,24 @@ impl Shard {
             pending_count: self.keyspace.pending_count(),
             change_count: self.effects.change_count,
             table_work: self.keyspace.work_stats(),
+            slices: self.slices,
             blocking_keys,
             blocking_keys_on_nokey,
             databases: databases.collect(),
         }
     }
 
-    /// Measures with `clock` how long table work takes; without, [`Stats::table_work`] counts entries alone. Nothing else
-    /// depends on it.
+    /// Measures with `clock` how long table work and slices of housekeeping take; without, [`Stats::table_work`] counts
+    /// entries alone. Nothing else depends on it.
     pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
         self.keyspace.set_clock(clock);
     }
 
     /// Sets the figures of [`Shard::stats`] that count events back to 0 (CONFIG RESETSTAT), but for the change count.
     pub fn reset_stats(&mut self) {
         self.stats = crate::context::LookupStats::default();
+        self.slices = SliceStats::default();
         self.keyspace.reset_work_stats();
     }
 
@@ -248,6 +263,37 @@ mod tests {
     use crate::locks::{Claims, Mode};
     use crate::options::Options;
     use crate::watch::Watch;
+
+    #[test]
+    fn the_longest_slices_are_known_until_the_figures_are_reset() {
+        thread_local!(static NS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+        fn tick() -> u64 {
+            NS.replace(NS.get() + 7)
+        }
+        let mut rig = Rig::new();
+        rig.shard.set_clock(tick);
+        let longest = |rig: &Rig| {
+            let SliceStats { expire_ns, evict_ns, free_ns } = rig.shard.stats(rig.now).slices;
+            [expire_ns > 0, evict_ns > 0, free_ns > 0]
+        };
+        assert_eq!(longest(&rig), [false; 3]);
+        rig.shard.expire_cycle(rig.now, 100);
+        assert_eq!(longest(&rig), [true, false, false]);
+        rig.run("SET a 1");
+        rig.run("FLUSHALL ASYNC");
+        while rig.shard.free_cycle(100) {}
+        assert_eq!(longest(&rig), [true, false, true]);
+        let policy = Policy::Evict { among: Among::AllKeys, order: Order::Random };
+        rig.shard.set_options(Options { maxmemory_policy: policy, ..Options::default() });
+        rig.run("SET b 1");
+        rig.shard.evict(rig.now, 1, 100);
+        assert_eq!(longest(&rig), [true, false, true]);
+        rig.run("SET c 1");
+        rig.shard.evict(rig.now, MEASURED_BYTES_MIN, 100);
+        assert_eq!(longest(&rig), [true; 3]);
+        rig.shard.reset_stats();
+        assert_eq!(longest(&rig), [false; 3]);
+    }
 
     #[test]
     fn the_cycle_removes_what_nobody_asks_for_and_journals_it() {

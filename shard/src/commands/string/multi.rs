@@ -12,6 +12,7 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
+use crate::keyspace::WARM_MAX;
 use crate::keyspace::entry::Entry;
 use crate::options::Options;
 use crate::types::string::Str;
@@ -66,7 +67,10 @@ const _: () = check(COMMANDS);
 /// Args: `key [key ...]`. Reply: array of strings, null where there is none or the key holds another type.
 fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Writer<'_>) -> Result<(), CommandError> {
     reply.array(args.remaining());
-    for key in args.rest() {
+    for (index, key) in args.rest().enumerate() {
+        if index % WARM_MAX == 0 {
+            ctx.db.warm(args.rest().skip(index));
+        }
         match ctx.get_string(key) {
             Ok(Some(string)) => string.with_bytes(|bytes| reply.bulk(bytes)),
             Ok(None) | Err(_) => reply.null(),
@@ -152,7 +156,13 @@ fn check_pairs(args: &Args<'_>, command: &'static str) -> Result<(), CommandErro
 
 /// Stores each pair of key and value that is left, and reports it.
 fn store_pairs(ctx: &mut WriteContext<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    while !args.is_empty() {
+    for index in 0.. {
+        if args.is_empty() {
+            break;
+        }
+        if index % WARM_MAX == 0 {
+            ctx.db().warm(args.rest().step_by(2));
+        }
         let key = args.key()?;
         store(&mut ctx.entry(key), args.bytes()?, NewExpiry::Never);
         ctx.changed(key, Event::SET);

@@ -1,8 +1,8 @@
 //! How much table work one operation does beyond its own entry: splits, merges, growing an index, packing an arena.
 //! Each is bounded by the entries of a segment; these are the figures that show it.
 
-/// A clock in nanoseconds that only counts forwards. Handed in, since a shard reads none of its own; it measures, and
-/// nothing depends on it.
+/// A clock in nanoseconds that only counts forwards: best one of CPU time, so that a thread that was not running is not
+/// taken for a slow one. Handed in, since a shard reads none of its own; it measures, and nothing depends on it.
 pub type Clock = fn() -> u64;
 
 /// The largest pieces of work that the table has done at once.
