@@ -94,6 +94,7 @@ fn who_has_waited_for_a_long_script_with_a_transaction_is_told() {
         four.ok("WATCH b");
         five.ok("SET a v");
         eval(&mut one, ENDLESS, &["a"]);
+        wait::until("the script to run", || three.run("CLIENT LIST").text().contains("cmd=eval"));
         // Either it waits first and is told then, or it is told at once.
         two.send_raw(
             b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nx\r\n*1\r\n$4\r\nEXEC\r\n",
