@@ -57,7 +57,7 @@ enum Task {
     /// A question that is answered at one moment; the lock goes with it.
     Ask { from: usize, ticket: u32, question: Question },
     /// A transaction begins, and keeps the lock.
-    Begin { from: usize, ticket: u32, then: Option<Question> },
+    Begin { from: usize, ticket: u32, then: Option<Question>, is_repeatable: bool },
     /// Calls of a batch: one, or a transaction.
     Calls { batch: Rc<RefCell<PartialBatch>>, calls: Range<usize> },
 }
@@ -124,8 +124,9 @@ impl Core {
     /// Answers a question, now or when its lock is granted.
     pub(super) fn answer_in_turn(self: &Rc<Self>, from: usize, ticket: u32, question: Question) {
         let (claims, task) = match question {
-            Question::Lock { id, claims, then } => {
-                let task = Task::Begin { from, ticket, then: then.map(|then| *then) };
+            Question::Lock { id, claims, then, is_repeatable } => {
+                let then = then.map(|then| *then);
+                let task = Task::Begin { from, ticket, then, is_repeatable };
                 let (place, is_granted) = self.shard_mut().locks_mut().request(claims);
                 self.waiting.borrow_mut().transactions.insert(id, place);
                 self.enter(place, task);
@@ -221,7 +222,12 @@ impl Core {
             Some(place) => (place, true),
             None => self.shard_mut().locks_mut().request(claims),
         };
-        let task = (!is_granted).then_some(Task::Begin { from: self.id, ticket, then: None });
+        let task = (!is_granted).then_some(Task::Begin {
+            from: self.id,
+            ticket,
+            then: None,
+            is_repeatable: false,
+        });
         let mut waiting = self.waiting.borrow_mut();
         waiting.transactions.insert(id, place);
         let open = Open { epoch: self.epoch.get(), is_bound: false, task, journal };
@@ -315,16 +321,25 @@ impl Core {
     }
 
     /// Asks for the whole shard anew, as of now, for a script that holds it: those who came in between and do not need what
-    /// it has `touched` go first, since they may have been on other shards already. If one of those may that does need
-    /// it, there is no order for the two, and the script is refused.
+    /// it has `touched` go first, since they may have been on other shards already. Transactions that need it and have asked for nothing but
+    /// their locks ask anew. If somebody else needs it who may have been elsewhere, there is no order for the two, and the
+    /// script is refused.
     fn widen(self: &Rc<Self>, from: usize, ticket: u32, id: TransactionId, touched: &Claims) {
         let place = self.waiting.borrow().transactions.get(&id).copied();
         let place = place.expect("a script widens the lock that it holds");
-        let behind = self.shard().locks().behind(place, touched);
+        let may_go = |place: Place| {
+            let is_idle =
+                |open: &Open| matches!(open.task, Some(Task::Begin { is_repeatable: true, .. }));
+            self.waiting.borrow().open.get(&place).is_some_and(is_idle)
+        };
+        let (behind, going) = self.shard().locks().behind(place, touched, may_go);
         let is_elsewhere = |place: &Place| self.waiting.borrow().open[place].is_bound;
         if behind.iter().any(is_elsewhere) {
             let answer = Box::new(Answer::Refused(CANNOT_WIDEN));
             return self.post(from, Message::Answer { ticket, answer });
+        }
+        for place in going {
+            self.send_back(place);
         }
         let Widened { id: new, moved, mut granted } =
             self.shard_mut().locks_mut().widen(place, &behind);
@@ -332,7 +347,7 @@ impl Core {
             let mut waiting = self.waiting.borrow_mut();
             let waiting = &mut *waiting;
             let journal = waiting.open.remove(&place).expect("it is open").journal;
-            let task = Some(Task::Begin { from, ticket, then: None });
+            let task = Some(Task::Begin { from, ticket, then: None, is_repeatable: false });
             let open = Open { epoch: self.epoch.get(), is_bound: true, task, journal };
             waiting.open.insert(new, open);
             let moved: BTreeMap<Place, Place> = moved.into_iter().chain([(place, new)]).collect();
@@ -346,6 +361,18 @@ impl Core {
         }
         granted.sort_unstable();
         self.run_granted(granted);
+    }
+
+    /// A transaction that waits and has not begun is to ask anew for all its locks.
+    fn send_back(self: &Rc<Self>, place: Place) {
+        self.shard_mut().locks_mut().remove(place);
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.transactions.retain(|_, other| *other != place);
+        let open = waiting.open.remove(&place);
+        drop(waiting);
+        if let Some(Task::Begin { from, ticket, .. }) = open.and_then(|open| open.task) {
+            self.post(from, Message::Answer { ticket, answer: Box::new(Answer::Again) });
+        }
     }
 
     /// A script that held a lock has ended.
@@ -503,7 +530,7 @@ impl Core {
                 open.task.take().expect("a lock is granted once")
             };
             let epoch = self.epoch_of(place);
-            if let Task::Begin { from, ticket, then } = task {
+            if let Task::Begin { from, ticket, then, .. } = task {
                 // It reads, and what it removes because its time has come is in the log at once.
                 let answer = then.map_or(Answer::Done(false), |then| {
                     self.within_epoch(epoch, || self.answer(then))
