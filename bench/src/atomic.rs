@@ -40,14 +40,14 @@ pub struct Cell {
 
 /// All cells.
 pub const CELLS: &[Cell] = &[
-    many_keys("MSET of 10 keys, per key, P=1", 1, mset),
-    many_keys("MSET of 10 keys, per key, P=16", 16, mset),
-    many_keys("MGET of 10 keys, per key, P=1", 1, mget),
-    many_keys("MGET of 10 keys, per key, P=16", 16, mget),
-    one_shard("EVAL with one key, P=1", 1, 1.0, 1, eval),
-    one_shard("EVAL with one key, P=16", 16, 0.8, 1, eval),
-    one_shard("MULTI of 5 commands on one hash tag, P=16", 16, 0.8, 7, multi),
-    Cell { shards: 2, ..one_shard("the same on two shards, P=16", 16, 0.8, 7, multi) },
+    many_keys("P1 MSET of 10 keys (per key)", 1, mset),
+    many_keys("P16 MSET of 10 keys (per key)", 16, mset),
+    many_keys("P1 MGET of 10 keys (per key)", 1, mget),
+    many_keys("P16 MGET of 10 keys (per key)", 16, mget),
+    one_shard("P1 EVAL with one key", 1, 1.0, 1, eval),
+    one_shard("P16 EVAL with one key", 16, 0.8, 1, eval),
+    one_shard("P16 MULTI of 5 commands on one hash tag", 16, 0.8, 7, multi),
+    Cell { shards: 2, ..one_shard("P16 MULTI, two shards", 16, 0.8, 7, multi) },
 ];
 
 const fn many_keys(name: &'static str, pipeline: usize, request: fn(&mut Vec<u8>, usize)) -> Cell {

@@ -1,6 +1,5 @@
 //! What this core answers when another core, or it itself, asks ([`Question`]).
 
-use crate::clients::ClientFlags;
 use crate::core::Core;
 use crate::message::{Answer, CoreQuestion, CoreReport, OwnedCall, Question};
 use crate::peer::{Close, Unblocked};
@@ -65,10 +64,6 @@ impl Core {
             }
             Question::Wait(waiter, key_indices) => {
                 self.shard_mut().wait(now, &waiter, &key_indices);
-                Answer::Done(true)
-            }
-            Question::Forget(waiter, key_indices) => {
-                self.shard_mut().forget_waiter(now, &waiter, &key_indices);
                 Answer::Done(true)
             }
             Question::All(questions) => {
@@ -169,7 +164,7 @@ impl Core {
                 _ => Answer::Done(false),
             },
             CoreQuestion::UnblockClient { token, is_error } => match self.peer(token) {
-                Some(peer) if peer.client.has_flag(ClientFlags::BLOCKED) => {
+                Some(peer) if peer.client.take_claim() => {
                     let how = if is_error { Unblocked::Error } else { Unblocked::TimedOut };
                     peer.unblock(how);
                     Answer::Done(true)

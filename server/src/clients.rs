@@ -3,6 +3,7 @@
 //! Each row is written by the core of its connection and read by CLIENT LIST, CLIENT KILL and INFO wherever they run.
 
 use crate::registry::CommandId;
+use shard::waiters::Claim;
 use sharded_slab::Slab;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +62,8 @@ pub struct Client {
     pub redirect: AtomicU64,
     /// What a client says of itself, rarely changed.
     pub(crate) names: Mutex<Option<Box<Names>>>,
+    /// While it waits in a blocking command: the right to end that.
+    pub(crate) claim: Mutex<Option<Claim>>,
 }
 
 /// An IP address and a port in 18 bytes: there is one of these or two per connection.
@@ -138,40 +141,65 @@ impl DerefMut for NamesGuard<'_> {
 pub struct ClientFlags;
 
 impl ClientFlags {
-    /// Waits in a blocking command.
-    pub const BLOCKED: u32 = 1 << 0;
     /// MONITOR.
-    pub const MONITOR: u32 = 1 << 1;
+    pub const MONITOR: u32 = 1 << 0;
     /// Has a subscription.
-    pub const PUBSUB: u32 = 1 << 2;
+    pub const PUBSUB: u32 = 1 << 1;
     /// CLIENT TRACKING.
-    pub const TRACKING: u32 = 1 << 3;
+    pub const TRACKING: u32 = 1 << 2;
     /// CLIENT TRACKING … BCAST.
-    pub const TRACKING_BCAST: u32 = 1 << 4;
+    pub const TRACKING_BCAST: u32 = 1 << 3;
     /// The client that gets the invalidations of a tracking client is gone.
-    pub const TRACKING_BROKEN_REDIRECT: u32 = 1 << 5;
+    pub const TRACKING_BROKEN_REDIRECT: u32 = 1 << 4;
     /// CLIENT NO-EVICT.
-    pub const NO_EVICT: u32 = 1 << 6;
+    pub const NO_EVICT: u32 = 1 << 5;
     /// CLIENT NO-TOUCH.
-    pub const NO_TOUCH: u32 = 1 << 7;
+    pub const NO_TOUCH: u32 = 1 << 6;
     /// Connected by a Unix socket.
-    pub const UNIX_SOCKET: u32 = 1 << 8;
+    pub const UNIX_SOCKET: u32 = 1 << 7;
     /// To be closed: at once, or when its replies are sent.
-    pub const CLOSE_AFTER_REPLY: u32 = 1 << 9;
+    pub const CLOSE_AFTER_REPLY: u32 = 1 << 8;
     /// Has authenticated, or need not.
-    pub const AUTHENTICATED: u32 = 1 << 10;
+    pub const AUTHENTICATED: u32 = 1 << 9;
     /// Its command is held back by CLIENT PAUSE.
-    pub const PAUSED: u32 = 1 << 11;
+    pub const PAUSED: u32 = 1 << 10;
     /// CLIENT TRACKING … NOLOOP.
-    pub const TRACKING_NOLOOP: u32 = 1 << 12;
+    pub const TRACKING_NOLOOP: u32 = 1 << 11;
     /// Between MULTI and EXEC.
-    pub const MULTI: u32 = 1 << 13;
+    pub const MULTI: u32 = 1 << 12;
 }
 
 impl Client {
     /// What it says of itself, locked; hold it no longer than for a few statements.
     pub fn names(&self) -> NamesGuard<'_> {
         NamesGuard(self.names.lock().expect("nothing panics while it holds the names"))
+    }
+
+    /// Whether it waits in a blocking command, and nobody has served it yet or ended its waiting.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.claim().as_ref().is_some_and(|claim| !claim.is_taken())
+    }
+
+    /// Takes the right to end its waiting in a blocking command; `false` if it does not wait, or somebody was faster.
+    #[must_use]
+    pub fn take_claim(&self) -> bool {
+        self.claim().as_ref().is_some_and(Claim::take)
+    }
+
+    /// It begins to wait in a blocking command, or has ended it.
+    pub(crate) fn set_claim(&self, claim: Option<Claim>) {
+        *self.claim() = claim;
+    }
+
+    fn claim(&self) -> MutexGuard<'_, Option<Claim>> {
+        self.claim.lock().expect("nothing panics while it holds the claim")
+    }
+
+    /// Whether it waits: in a blocking command, or for the end of CLIENT PAUSE.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.has_flag(ClientFlags::PAUSED) || self.is_blocked()
     }
 
     /// Sets or clears `flag`, or several at once.

@@ -103,8 +103,6 @@ pub enum Question {
     ServeKeys(OwnedCall, Vec<usize>),
     /// Let a client wait for these keys (indices into argv).
     Wait(Waiter, Vec<usize>),
-    /// Forget a client that waits for these keys.
-    Forget(Waiter, Vec<usize>),
     /// All of these, at one moment.
     All(Vec<Question>),
     /// Lock these keys for a transaction as soon as nobody before it has them, and answer `then` at that moment; or answer
@@ -281,6 +279,8 @@ pub enum Notice {
     Release(TransactionId),
     /// A client watches these keys no longer.
     Unwatch(Watched),
+    /// A client waits for these keys (indices into argv) no longer.
+    Forget(Waiter, Vec<usize>),
     /// Memory is full: that core is to evict keys.
     MemoryFull,
     /// Clients are no longer paused.

@@ -139,6 +139,20 @@ pub fn shard_of(core: &Core, key: Option<&[u8]>) -> usize {
     core.shared.shard_of_slot(slot_of(key.unwrap_or_default()))
 }
 
+/// The argument that is most likely the first key: the first, or of a script the one behind the number of its keys. A
+/// guess, for what only saves time.
+#[must_use]
+#[inline]
+pub fn likely_key<'a>(argv: Argv<'a>) -> Option<&'a [u8]> {
+    let name = argv.get(0)?;
+    let is_script = match name.first() {
+        Some(b'e' | b'E') => name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"eval")),
+        Some(b'f' | b'F') => name.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"fcall")),
+        _ => false,
+    };
+    argv.get(if is_script { 3 } else { 1 })
+}
+
 /// The keys of a request, as indices into argv, each with its shard.
 #[must_use]
 pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usize, usize); 8]> {

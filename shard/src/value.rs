@@ -1,16 +1,19 @@
 //! Values: the basic types and their encodings, and what OBJECT ENCODING calls them.
 //!
-//! [`Value`] owns one, [`ValueRef`] is what a lookup in a table gives. To add a type: a variant in each, a row in
-//! `typed!` at the end of this page, and the methods it names (`heap_size`, `free_some`, `len`, `encoding`) in the type.
+//! [`Value`] owns one, [`ValueRef`] is what a lookup in a table gives, [`PackedValue`] is a small collection as bytes. To
+//! add a type: a variant in each, a row in `typed!` at the end of this page, and the methods it names (`heap_size`,
+//! `free_some`, `len`, `encoding`) in the type.
 
 use crate::error::CommandError;
 use crate::memory::block_size;
-use crate::types::hash::Hash;
+use crate::types::hash::{Hash, HashRef};
 use crate::types::list::List;
+use crate::types::packed::PackedRef;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
 use crate::types::string::{Str, StrRef};
+use std::convert;
 
 /// The value of one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +44,36 @@ pub enum ValueRef<'a> {
     /// Members by score.
     SortedSet(&'a SortedSet),
     /// Fields with values.
-    Hash(&'a Hash),
+    Hash(HashRef<'a>),
     /// Entries with growing ids.
     Stream(&'a Stream),
+}
+
+/// A collection in its packed form: what a table may keep inside the record of its key.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedValue<'a> {
+    /// Its type.
+    pub kind: PackedKind,
+    /// Its elements.
+    pub elements: PackedRef<'a>,
+}
+
+/// Types of collections that have a packed form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackedKind {
+    /// Field, value, field, value, …
+    Hash,
+}
+
+impl<'a> PackedValue<'a> {
+    /// It, to read as any value.
+    #[must_use]
+    #[inline]
+    pub fn view(self) -> ValueRef<'a> {
+        match self.kind {
+            PackedKind::Hash => ValueRef::Hash(HashRef::from_packed(self.elements)),
+        }
+    }
 }
 
 /// Name of a type, as TYPE prints it.
@@ -88,7 +118,7 @@ impl Value {
             Value::List(list) => ValueRef::List(list),
             Value::Set(set) => ValueRef::Set(set),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
-            Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Hash(hash) => ValueRef::Hash(hash.view()),
             Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
@@ -165,6 +195,17 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// It as packed elements, if it is a collection in that form.
+    #[must_use]
+    pub fn packed(self) -> Option<PackedValue<'a>> {
+        match self {
+            ValueRef::Hash(hash) => {
+                Some(PackedValue { kind: PackedKind::Hash, elements: hash.packed()? })
+            }
+            _ => None,
+        }
+    }
+
     /// It as a `T`.
     ///
     /// # Errors
@@ -182,7 +223,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::List(list) => Value::List(Box::new(list.clone())),
             ValueRef::Set(set) => Value::Set(Box::new(set.clone())),
             ValueRef::SortedSet(set) => Value::SortedSet(Box::new(set.clone())),
-            ValueRef::Hash(hash) => Value::Hash(Box::new(hash.clone())),
+            ValueRef::Hash(hash) => Value::Hash(Box::new(hash.to_hash())),
             ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
         }
     }
@@ -198,6 +239,12 @@ pub trait Typed: Sized {
 
     /// It, to change it, if the value is of this type.
     fn from_value_mut(value: &mut Value) -> Option<&mut Self>;
+
+    /// A copy of what a lookup gave.
+    fn copy(found: Self::Ref<'_>) -> Self;
+
+    /// It, to read.
+    fn view(&self) -> ValueRef<'_>;
 
     /// Makes a value of it.
     fn into_value(self) -> Value;
@@ -224,6 +271,14 @@ impl Typed for Str {
         }
     }
 
+    fn copy(found: StrRef<'_>) -> Self {
+        found.to_str()
+    }
+
+    fn view(&self) -> ValueRef<'_> {
+        ValueRef::String(self.view())
+    }
+
     fn into_value(self) -> Value {
         Value::String(self)
     }
@@ -233,14 +288,15 @@ impl Typed for Str {
     }
 }
 
-/// Implements [`Typed`] for collections: the variant, and the type in its box.
+/// Implements [`Typed`] for collections: the variant, the type in its box, what it is read as, and how the one comes from
+/// the other.
 macro_rules! typed {
-    ($($variant:ident($type:ty)),+ $(,)?) => {$(
+    ($($variant:ident($type:ty): $ref:ty, $view:path, $copy:path);+ $(;)?) => {$(
         impl Typed for $type {
-            type Ref<'a> = &'a $type;
+            type Ref<'a> = $ref;
 
             #[inline]
-            fn read(value: ValueRef<'_>) -> Option<&Self> {
+            fn read(value: ValueRef<'_>) -> Option<Self::Ref<'_>> {
                 match value {
                     ValueRef::$variant(found) => Some(found),
                     _ => None,
@@ -254,6 +310,14 @@ macro_rules! typed {
                 }
             }
 
+            fn copy(found: Self::Ref<'_>) -> Self {
+                $copy(found)
+            }
+
+            fn view(&self) -> ValueRef<'_> {
+                ValueRef::$variant($view(self))
+            }
+
             fn into_value(self) -> Value {
                 Value::$variant(Box::new(self))
             }
@@ -265,4 +329,10 @@ macro_rules! typed {
     )+};
 }
 
-typed!(List(List), Set(Set), SortedSet(SortedSet), Hash(Hash), Stream(Stream));
+typed! {
+    List(List): &'a List, convert::identity, List::clone;
+    Set(Set): &'a Set, convert::identity, Set::clone;
+    SortedSet(SortedSet): &'a SortedSet, convert::identity, SortedSet::clone;
+    Hash(Hash): HashRef<'a>, Hash::view, HashRef::to_hash;
+    Stream(Stream): &'a Stream, convert::identity, Stream::clone;
+}

@@ -112,15 +112,23 @@ impl Waiters {
         self.queue_count == 0
     }
 
-    /// For how many keys somebody waits, and for how many of these with a group, which a deleted key concerns too. Cost:
-    /// O(clients that wait).
+    /// For how many keys somebody waits, and for how many of these with a group, which a deleted key concerns too. Who
+    /// has been served elsewhere does not wait any more. Cost: O(clients that wait).
     #[must_use]
     pub fn key_counts(&self) -> (usize, usize) {
-        let queues = self.queues.iter().flat_map(HashMap::values);
-        let is_group = |(_, waiter): &(usize, Waiter)| {
+        let is_group = |waiter: &Waiter| {
             matches!(waiter.command.run, Run::AllOf { serve: ServeEach::Write(_), .. })
         };
-        (self.queue_count, queues.filter(|queue| queue.iter().any(is_group)).count())
+        let queues = self.queues.iter().flat_map(HashMap::values);
+        queues.fold((0, 0), |(key_count, group_count), queue| {
+            let mut waiting =
+                queue.iter().map(|(_, waiter)| waiter).filter(|waiter| !waiter.claim.is_taken());
+            let is_waited_for = waiting.clone().next().is_some();
+            (
+                key_count + usize::from(is_waited_for),
+                group_count + usize::from(waiting.any(is_group)),
+            )
+        })
     }
 
     /// Puts `waiter` into the queue of its key number `key_index` (an index into its argv).

@@ -1,5 +1,5 @@
-//! Commands that draw members draw each with the same probability, from every encoding: a chi-square test with a fixed
-//! seed, so it gives the same result each time.
+//! Commands that draw members or keys draw each with the same probability, from every encoding: a chi-square test with a
+//! fixed seed, so it gives the same result each time.
 
 use protocol::reply::Resp;
 use protocol::reply::parse;
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// How many members the collections have.
 const MEMBER_COUNT: usize = 50;
+/// What the random numbers of every shard begin with.
+const SEED: u64 = 0x5eed_0f05;
 /// With 49 degrees of freedom chi-square stays below this with a probability of 0.9999.
 const CHI_SQUARE_MAX: f64 = 94.0;
 
@@ -32,17 +34,28 @@ impl World {
     }
 }
 
-/// Sets and hashes of all encodings: options, and how the member with this number is called.
+impl World {
+    fn new(options: Options) -> World {
+        eprintln!("seed {SEED:#x}");
+        World(TestShard::seeded(options, SEED))
+    }
+}
+
+/// Shards for collections of all encodings, and how the member with this number is called.
 fn worlds() -> Vec<(World, fn(usize) -> String)> {
     let small = Options::default();
-    let large =
-        Options { set_max_listpack_entries: 5, hash_max_listpack_entries: 5, ..Options::default() };
+    let large = Options {
+        set_max_listpack_entries: 5,
+        hash_max_listpack_entries: 5,
+        zset_max_listpack_entries: 5,
+        ..Options::default()
+    };
     let texts: fn(usize) -> String = |number| format!("m{number}");
     let integers: fn(usize) -> String = |number| number.to_string();
     vec![
-        (World(TestShard::new(small.clone())), texts),
-        (World(TestShard::new(small)), integers),
-        (World(TestShard::new(large)), texts),
+        (World::new(small.clone()), texts),
+        (World::new(small), integers),
+        (World::new(large), texts),
     ]
 }
 
@@ -61,8 +74,11 @@ fn every_member_is_drawn_equally_often() {
         for number in 0..MEMBER_COUNT {
             world.run(&format!("SADD s {}", name(number)));
             world.run(&format!("HSET h {} v", name(number)));
+            world.run(&format!("ZADD z {} {}", number % 20, name(number)));
         }
-        for draw in ["SRANDMEMBER s", "SRANDMEMBER s -7", "HRANDFIELD h", "HRANDFIELD h -7"] {
+        let one = ["SRANDMEMBER s", "HRANDFIELD h", "ZRANDMEMBER z"];
+        let several = ["SRANDMEMBER s -7", "HRANDFIELD h -7", "ZRANDMEMBER z -7"];
+        for draw in one.into_iter().chain(several) {
             let mut counts = BTreeMap::new();
             for _ in 0..5000 {
                 for member in world.run(draw) {
@@ -72,7 +88,9 @@ fn every_member_is_drawn_equally_often() {
             assert_uniform(&counts, draw);
         }
         // Different members in one reply lower the variance, so this is a weaker test of the same.
-        for draw in ["SRANDMEMBER s 7", "SRANDMEMBER s 45", "HRANDFIELD h 7"] {
+        let few = ["SRANDMEMBER s 7", "HRANDFIELD h 7", "ZRANDMEMBER z 7"];
+        let many = ["SRANDMEMBER s 45", "HRANDFIELD h 45", "ZRANDMEMBER z 45"];
+        for draw in few.into_iter().chain(many) {
             let mut counts = BTreeMap::new();
             for _ in 0..3000 {
                 for member in world.run(draw) {
@@ -100,5 +118,24 @@ fn every_member_is_popped_equally_often() {
             }
             assert_uniform(&counts, pop);
         }
+    }
+}
+
+#[test]
+fn every_key_is_drawn_equally_often() {
+    // In one segment of the table, and in many; keys are counted by classes.
+    for keys_per_class in [1, 40] {
+        let mut world = World::new(Options::default());
+        for number in 0..MEMBER_COUNT * keys_per_class {
+            world.run(&format!("SET {number} v"));
+        }
+        let mut counts = BTreeMap::new();
+        for _ in 0..20_000 {
+            for key in world.run("RANDOMKEY") {
+                let number: usize = key.parse().expect("the keys are numbers");
+                *counts.entry((number % MEMBER_COUNT).to_string()).or_default() += 1;
+            }
+        }
+        assert_uniform(&counts, &format!("RANDOMKEY, {keys_per_class} keys a class"));
     }
 }

@@ -6,6 +6,8 @@ use crate::pipe::encode;
 const ELEMENT_COUNT: usize = 1_000_000;
 /// Elements that one request adds.
 const CHUNK_LEN: usize = 100;
+/// Entries of a stream.
+const STREAM_LEN: usize = 100_000;
 
 /// One kind of data.
 pub struct Data {
@@ -48,23 +50,7 @@ pub const ALL: &[Data] = &[
     }),
     keys("hash of 5 fields (market snapshot)", 500_000, |bytes, number| {
         let key = format!("market:snapshot:SYM{number:07}");
-        let price = format!("{:.2}", 100.0 + (number % 10_000) as f64 / 100.0);
-        let volume = format!("{}", 1_000 + number % 90_000);
-        let fields: [&[u8]; 12] = [
-            b"HSET",
-            key.as_bytes(),
-            b"price",
-            price.as_bytes(),
-            b"volume",
-            volume.as_bytes(),
-            b"bid",
-            price.as_bytes(),
-            b"ask",
-            price.as_bytes(),
-            b"timestamp",
-            b"1700000000.125",
-        ];
-        encode(bytes, &fields);
+        tick(bytes, &[b"HSET", key.as_bytes()], number);
     }),
     elements("list of 100", |bytes, number| list(bytes, number, 100)),
     elements("list of 10,000", |bytes, number| list(bytes, number, 10_000)),
@@ -78,6 +64,14 @@ pub const ALL: &[Data] = &[
     elements("sorted set of 100", |bytes, number| sorted_set(bytes, number, 100)),
     elements("sorted set of 10,000", |bytes, number| sorted_set(bytes, number, 10_000)),
     elements("sorted set of 1,000,000", |bytes, number| sorted_set(bytes, number, 1_000_000)),
+    stream("stream of 100,000, 5 fields", |bytes, number| {
+        let key = format!("market:history:{}", number / STREAM_LEN);
+        tick(bytes, &[b"XADD", key.as_bytes(), &id(number)], number);
+    }),
+    stream("stream of 100,000, 16-byte text", |bytes, number| {
+        let key = format!("log:{}", number / STREAM_LEN);
+        encode(bytes, &[b"XADD", key.as_bytes(), &id(number), b"text", &text(number)]);
+    }),
 ];
 
 const fn keys(name: &'static str, request_count: usize, request: fn(&mut Vec<u8>, usize)) -> Data {
@@ -87,6 +81,34 @@ const fn keys(name: &'static str, request_count: usize, request: fn(&mut Vec<u8>
 const fn elements(name: &'static str, request: fn(&mut Vec<u8>, usize)) -> Data {
     let request_count = ELEMENT_COUNT / CHUNK_LEN;
     Data { name, request_count, each_per_request: CHUNK_LEN, unit: "element", request }
+}
+
+const fn stream(name: &'static str, request: fn(&mut Vec<u8>, usize)) -> Data {
+    Data { name, request_count: ELEMENT_COUNT, each_per_request: 1, unit: "entry", request }
+}
+
+/// The id of entry `number`: some milliseconds behind the one before.
+fn id(number: usize) -> Vec<u8> {
+    format!("{}-0", 1_700_000_000_000 + number * 7).into_bytes()
+}
+
+/// `command` with the five fields of a tick behind it.
+fn tick(bytes: &mut Vec<u8>, command: &[&[u8]], number: usize) {
+    let price = format!("{:.2}", 100.0 + (number % 10_000) as f64 / 100.0);
+    let volume = format!("{}", 1_000 + number % 90_000);
+    let fields: [&[u8]; 10] = [
+        b"price",
+        price.as_bytes(),
+        b"volume",
+        volume.as_bytes(),
+        b"bid",
+        price.as_bytes(),
+        b"ask",
+        price.as_bytes(),
+        b"timestamp",
+        b"1700000000.125",
+    ];
+    encode(bytes, &[command, &fields].concat());
 }
 
 /// 16 bytes.

@@ -81,7 +81,7 @@ pub fn ratios(words: &[&str]) -> Vec<Cell> {
 #[must_use]
 pub fn sizes(words: &[&str]) -> Vec<Cell> {
     let cells = WORKLOADS.iter().filter(|workload| SIZED.contains(&workload.name));
-    let cells = cells.flat_map(|&workload| {
+    let cells = cells.chain(SIZED_ONLY).flat_map(|&workload| {
         SIZES.map(|size| Cell { workload, size, pipeline: 16, target: None })
     });
     cells.filter(|cell| is_asked(cell, words)).collect()
@@ -95,7 +95,7 @@ fn is_asked(cell: &Cell, words: &[&str]) -> bool {
 const SIZED: [&str; 8] =
     ["SADD", "SISMEMBER", "HGET", "ZADD", "ZSCORE", "ZRANK", "XRANGE 1", "SETBIT"];
 
-/// All workloads. RPOP takes what LPUSH has added just before.
+/// The workloads of the table of ratios. RPOP takes what LPUSH has added just before.
 pub const WORKLOADS: &[Workload] = &[
     plain("LPUSH", |bytes, number, _| {
         encode(bytes, &[b"LPUSH", b"list", &text(number)]);
@@ -192,6 +192,144 @@ pub const WORKLOADS: &[Workload] = &[
     }),
 ];
 
+/// More commands that Redis documents as O(1) or O(log n), or as that beside what they return. Of those that change how
+/// many elements there are, every second request is the one that makes up for it.
+pub const SIZED_ONLY: &[Workload] = &[
+    Workload {
+        load: load_list,
+        hits: false,
+        ..loaded("LPUSH + RPOP", "list", |bytes, number, size| match number % 2 {
+            0 => encode(bytes, &[b"RPOP", &named("list", size)]),
+            _ => encode(bytes, &[b"LPUSH", &named("list", size), &text(number)]),
+        })
+    },
+    Workload {
+        load: load_list,
+        ..loaded("LINDEX at the ends", "list", |bytes, number, size| {
+            let index = ["0", "-1", "5", "-5"][number % 4];
+            encode(bytes, &[b"LINDEX", &named("list", size), index.as_bytes()]);
+        })
+    },
+    Workload {
+        load: load_list,
+        ..loaded("LRANGE 10 at the ends", "list", |bytes, number, size| {
+            let (start, stop) = [("0", "9"), ("-10", "-1")][number % 2];
+            encode(bytes, &[b"LRANGE", &named("list", size), start.as_bytes(), stop.as_bytes()]);
+        })
+    },
+    Workload {
+        load: load_set,
+        ..loaded("SRANDMEMBER", "set", |bytes, _, size| {
+            encode(bytes, &[b"SRANDMEMBER", &named("set", size)]);
+        })
+    },
+    Workload {
+        load: load_set,
+        ..loaded("SPOP + SADD", "set", |bytes, number, size| match number % 2 {
+            0 => encode(bytes, &[b"SADD", &named("set", size), &member(size + number)]),
+            _ => encode(bytes, &[b"SPOP", &named("set", size)]),
+        })
+    },
+    Workload {
+        load: load_hash,
+        ..loaded("HSET", "hash", |bytes, number, size| {
+            let field = member(pick(number, size));
+            encode(bytes, &[b"HSET", &named("hash", size), &field, &text(number)]);
+        })
+    },
+    Workload {
+        load: load_hash,
+        ..loaded("HRANDFIELD", "hash", |bytes, _, size| {
+            encode(bytes, &[b"HRANDFIELD", &named("hash", size)]);
+        })
+    },
+    Workload {
+        load: load_sorted,
+        ..loaded("ZRANGE 10", "zset", |bytes, number, size| {
+            let start = pick(number, size - 10);
+            let (start, stop) = (start.to_string(), (start + 9).to_string());
+            encode(bytes, &[b"ZRANGE", &named("zset", size), start.as_bytes(), stop.as_bytes()]);
+        })
+    },
+    Workload {
+        load: load_sorted,
+        ..loaded("ZCOUNT", "zset", |bytes, number, size| {
+            let min = pick(number, size).to_string();
+            encode(bytes, &[b"ZCOUNT", &named("zset", size), min.as_bytes(), b"+inf"]);
+        })
+    },
+    Workload {
+        load: load_sorted,
+        ..loaded("ZRANDMEMBER", "zset", |bytes, _, size| {
+            encode(bytes, &[b"ZRANDMEMBER", &named("zset", size)]);
+        })
+    },
+    Workload {
+        load: load_sorted,
+        ..loaded("ZPOPMIN + ZADD", "zset", |bytes, number, size| match number % 2 {
+            0 => {
+                let score = (size + number).to_string();
+                let member = member(size + number);
+                encode(bytes, &[b"ZADD", &named("zset", size), score.as_bytes(), &member]);
+            }
+            _ => encode(bytes, &[b"ZPOPMIN", &named("zset", size)]),
+        })
+    },
+    Workload {
+        load: load_lex,
+        ..loaded("ZRANGEBYLEX 10", "lex", |bytes, number, size| {
+            let min = [b"[", &*member(pick(number, size - 10))].concat();
+            let key = named("lex", size);
+            encode(bytes, &[b"ZRANGEBYLEX", &key, &min, b"+", b"LIMIT", b"0", b"10"]);
+        })
+    },
+    Workload {
+        load: load_stream,
+        load_count: |size| size,
+        ..loaded("XREVRANGE 1", "stream", |bytes, number, size| {
+            let id = (1 + pick(number, size)).to_string();
+            let key = named("stream", size);
+            encode(bytes, &[b"XREVRANGE", &key, id.as_bytes(), b"-", b"COUNT", b"1"]);
+        })
+    },
+    Workload {
+        load: load_stream,
+        load_count: |size| size,
+        ..loaded("XDEL + XADD", "stream", |bytes, number, size| match number % 2 {
+            0 => {
+                let key = named("stream", size);
+                encode(bytes, &[b"XADD", &key, b"*", b"price", &text(number), b"volume", b"300"]);
+            }
+            _ => {
+                let id = (1 + pick(number, size)).to_string();
+                encode(bytes, &[b"XDEL", &named("stream", size), id.as_bytes()]);
+            }
+        })
+    },
+    Workload {
+        load: load_stream,
+        load_count: |size| size,
+        ..loaded("XADD MAXLEN", "stream", |bytes, number, size| {
+            let (key, len) = (named("stream", size), size.to_string());
+            let limit: [&[u8]; 5] = [b"XADD", &key, b"MAXLEN", len.as_bytes(), b"*"];
+            let entry: [&[u8]; 4] = [b"price", &text(number), b"volume", b"300"];
+            encode(bytes, &[&limit[..], &entry].concat());
+        })
+    },
+    Workload {
+        load: load_string,
+        load_count: |_| 1,
+        ..loaded("GETRANGE", "string", |bytes, number, size| {
+            let start = pick(number, size - 10);
+            let (start, stop) = (start.to_string(), (start + 9).to_string());
+            encode(
+                bytes,
+                &[b"GETRANGE", &named("string", size), start.as_bytes(), stop.as_bytes()],
+            );
+        })
+    },
+];
+
 /// A workload that needs no data.
 const fn plain(name: &'static str, request: fn(&mut Vec<u8>, usize, usize)) -> Workload {
     Workload {
@@ -283,6 +421,21 @@ fn load_set(bytes: &mut Vec<u8>, number: usize, size: usize) {
     load(bytes, "SADD", &named("set", size), number, |element| vec![member(element)]);
 }
 
+fn load_list(bytes: &mut Vec<u8>, number: usize, size: usize) {
+    load(bytes, "RPUSH", &named("list", size), number, |element| vec![text(element)]);
+}
+
+/// Members with one score.
+fn load_lex(bytes: &mut Vec<u8>, number: usize, size: usize) {
+    load(bytes, "ZADD", &named("lex", size), number, |element| {
+        vec![b"0".to_vec(), member(element)]
+    });
+}
+
+fn load_string(bytes: &mut Vec<u8>, _: usize, size: usize) {
+    encode(bytes, &[b"SET", &named("string", size), &vec![b'x'; size]]);
+}
+
 fn load_hash(bytes: &mut Vec<u8>, number: usize, size: usize) {
     load(bytes, "HSET", &named("hash", size), number, |element| {
         vec![member(element), text(element)]
@@ -318,7 +471,7 @@ mod tests {
     #[test]
     fn every_command_is_measured_at_both_pipelines_and_some_at_every_size() {
         assert_eq!(ratios(&[]).len(), 2 * WORKLOADS.len());
-        assert_eq!(sizes(&[]).len(), SIZES.len() * SIZED.len());
+        assert_eq!(sizes(&[]).len(), SIZES.len() * (SIZED.len() + SIZED_ONLY.len()));
         let names = ratios(&["P1 ZRANK", "P16 SADD"]);
         let names = names.iter().map(Cell::name).collect::<Vec<_>>();
         assert_eq!(names, ["P16 SADD", "P1 ZRANK"]);

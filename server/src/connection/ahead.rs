@@ -2,6 +2,7 @@
 //!
 //! Path: `connection::process` -> here -> `protocol::request::Parser`; then each request runs, in order.
 
+use crate::router;
 use protocol::error::ProtocolError;
 use protocol::limits::Limits;
 use protocol::request::{Argv, ArgvBuf, Parsed, Parser, Span};
@@ -87,11 +88,11 @@ impl Ahead {
         (Argv::new(&input[found.start..behind], spans), behind)
     }
 
-    /// The first argument of each request: most often its key. None if there is only one request, since then there is
+    /// What is most likely the key of each request. None if there is only one request, since then there is
     /// nothing to overlap.
     pub(crate) fn keys<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
         let count = if self.len() > 1 { self.len() } else { 0 };
-        (0..count).filter_map(move |index| self.request(input, index).0.get(1))
+        (0..count).filter_map(move |index| router::likely_key(self.request(input, index).0))
     }
 
     /// Forgets everything and keeps the memory.

@@ -5,8 +5,8 @@ use super::{Connection, Deferred, is_never_queued};
 use crate::clients::ClientFlags;
 use crate::commands::ServerRun;
 use crate::core::{Caller, Core};
-use crate::message::Question;
-use crate::peer::Unblocked;
+use crate::message::{Notice, Question};
+use crate::peer::{Peer, Unblocked};
 use crate::reading::{self, Reading};
 use crate::registry::{Kind, Registered};
 use crate::router::{self, Route};
@@ -23,6 +23,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl Connection {
@@ -202,7 +203,6 @@ impl Connection {
         let timeout_ms = timeout_ms.expect("only commands that were told to wait do");
         let id = WaiterId { core: core.id as u16, token: self.peer.key.to_token() };
         let _ = self.peer.take_unblocked();
-        self.peer.client.set_flag(ClientFlags::BLOCKED, true);
         self.note_query();
         self.flush();
         self.peer.is_busy.set(false);
@@ -233,17 +233,19 @@ impl Connection {
         let how = loop {
             let how = self.wait_for_keys(&waiter, &by_shard, held.take(), deadline).await;
             let is_called = matches!(&how, Unblocked::Served(reply) if reply.is_empty());
+            let is_gone = self.socket.is_ended() || self.peer.close.get().is_some();
             let mut reply = Vec::new();
-            if is_called {
+            if is_called && !is_gone {
                 let (argv, caller) = (argv.as_argv(), self.caller());
                 let (held, reply) = (&mut held, &mut reply);
                 let _ =
                     transaction::run(&core, command, waiter.db, argv, caller, held, reply).await;
             }
             for (shard, indices) in &by_shard {
-                core.ask(*shard, Question::Forget(waiter.clone(), indices.clone())).await;
+                // Nobody can serve it any more, and what it asks next comes behind this: there is nothing to wait for.
+                core.tell(*shard, Notice::Forget(waiter.clone(), indices.clone()));
             }
-            if !is_called {
+            if !is_called || is_gone {
                 break how;
             }
             if !reply.is_empty() {
@@ -253,7 +255,7 @@ impl Connection {
             waiter.is_back = true;
         };
         self.peer.is_busy.set(true);
-        self.peer.client.set_flag(ClientFlags::BLOCKED, false);
+        self.peer.client.set_claim(None);
         core.restart_stopwatch();
 
         match how {
@@ -278,7 +280,8 @@ impl Connection {
         }
     }
 
-    /// Registers a client with the shards of its keys and waits until one serves it, or it need wait no longer.
+    /// Registers a client with the shards of its keys and waits until one serves it, or it need wait no longer. Others
+    /// see it as blocked from when all of these shards know of it until somebody has taken its claim.
     async fn wait_for_keys(
         &self,
         waiter: &Waiter,
@@ -294,26 +297,21 @@ impl Connection {
             Some(held) => drop(held.ask_last(&self.core, questions.collect()).await),
             None => drop(transaction::ask_all(&self.core, questions, None).await),
         }
+        self.peer.client.set_claim(Some(waiter.claim.clone()));
         match self.wait_unblocked(deadline).await {
-            Some(Unblocked::Served(reply)) => Unblocked::Served(reply),
-            other if waiter.claim.take() => other.unwrap_or(Unblocked::TimedOut),
-            // Somebody was faster: the reply is on its way, whatever happened meanwhile.
-            _ => self.wait_served().await,
+            Some(how) => how,
+            None if waiter.claim.take() => Unblocked::TimedOut,
+            // Somebody was faster: how it ends is on its way.
+            None => poll_fn(|cx| self.poll_unblocked(cx)).await,
         }
     }
 
     /// Waits for the end of a blocking command; `None` at its deadline, or when the client has gone.
     async fn wait_unblocked(&self, deadline: Option<Moment>) -> Option<Unblocked> {
-        let unblocked = async {
-            let how = poll_fn(|cx| {
-                self.core.reactor.note_activity();
-                self.peer.poll_until(cx, |peer| match peer.take_unblocked() {
-                    Some(how) => Some(Some(how)),
-                    None => peer.close.get().map(|_| None),
-                })
-            });
-            how.await
-        };
+        let unblocked = poll_fn(|cx| match self.poll_unblocked(cx) {
+            Poll::Pending if self.peer.close.get().is_some() => Poll::Ready(None),
+            how => how.map(Some),
+        });
         let gone = async {
             self.socket.ended().await;
             None
@@ -328,16 +326,10 @@ impl Connection {
         futures_lite::future::or(unblocked, futures_lite::future::or(gone, expired)).await
     }
 
-    /// Waits for a reply that is certainly on its way.
-    async fn wait_served(&self) -> Unblocked {
-        poll_fn(|cx| {
-            self.core.reactor.note_activity();
-            self.peer.poll_until(cx, |peer| {
-                let how = peer.take_unblocked()?;
-                matches!(how, Unblocked::Served(_)).then_some(how)
-            })
-        })
-        .await
+    /// How the blocking command has ended, once somebody has ended it who took its claim.
+    fn poll_unblocked(&self, cx: &Context<'_>) -> Poll<Unblocked> {
+        self.core.reactor.note_activity();
+        self.peer.poll_until(cx, Peer::take_unblocked)
     }
 
     /// Waits for the end of CLIENT PAUSE, if it concerns this command; `false` if the client has gone meanwhile.

@@ -21,6 +21,7 @@ pub(crate) use ahead::{Ahead, ParseEnd};
 pub use exchange::Exchange;
 pub use multi::{Multi, Watched, WatchedKey, exec_abort, is_never_queued};
 pub use session::{ReplyMode, Session};
+pub(crate) use split::Scratch;
 pub use tracking::{TrackingMode, TrackingState};
 
 use crate::commands::{NowFn, ServerRun};

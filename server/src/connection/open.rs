@@ -130,6 +130,7 @@ fn nobody(core: &Core) -> Client {
         output_len: 0.into(),
         redirect: 0.into(),
         names: Mutex::default(),
+        claim: Mutex::default(),
     }
 }
 

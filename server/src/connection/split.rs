@@ -15,6 +15,33 @@ use shard::{Call, Outcome, Shard};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 
+/// Bytes of memory kept for the next command, at most.
+const KEPT_SIZE_MAX: usize = 64 << 10;
+
+/// Memory for running parts in place, used again and again.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The request of one part.
+    argv: ArgvBuf,
+    /// The replies of all, and the places of their keys.
+    replies: Vec<u8>,
+    orders: Vec<usize>,
+}
+
+impl Scratch {
+    /// Empties it; memory that was needed only once is given back.
+    fn clear(&mut self) {
+        match self.argv.heap_size() <= KEPT_SIZE_MAX {
+            true => self.argv.clear(),
+            false => self.argv = ArgvBuf::new(),
+        }
+        self.replies.clear();
+        self.replies.shrink_to(KEPT_SIZE_MAX);
+        self.orders.clear();
+        self.orders.shrink_to(KEPT_SIZE_MAX / size_of::<usize>());
+    }
+}
+
 impl Connection {
     /// Runs a command whose keys are spread, or sends it away.
     pub(super) fn run_split(&mut self, command: &Registered, argv: Argv<'_>) {
@@ -70,20 +97,23 @@ impl Core {
             return None;
         }
         self.note_borrowed();
-        let mut replies = SmallVec::<[(Vec<u8>, SmallVec<[usize; 16]>); 4]>::new();
+        let mut scratch = self.part_scratch.take();
+        let Scratch { argv, replies, orders } = &mut scratch;
+        let mut ends = SmallVec::<[(usize, usize); 4]>::new();
         for shard in parts.shards() {
-            let argv: ArgvBuf = parts.args(*shard).collect();
+            argv.clear();
+            parts.args(*shard).for_each(|arg| argv.push(arg));
             let Caller { resp, client } = caller;
             let call = Call { command: shard_command, argv: argv.as_argv(), db, resp, client };
-            let mut part = Vec::new();
             let _ = match lent.iter_mut().find(|(other, _)| other == shard) {
                 Some((_, lent)) => {
                     lent.hold_expiry(self.is_paused(Flags::WRITE));
-                    lent.execute(self.now(), &call, &mut part)
+                    lent.execute(self.now(), &call, replies)
                 }
-                None => self.execute(&call, &mut part),
+                None => self.execute(&call, replies),
             };
-            replies.push((part, parts.orders(*shard).collect()));
+            orders.extend(parts.orders(*shard));
+            ends.push((replies.len(), orders.len()));
         }
         let touched = lent.iter_mut().filter_map(|(shard, lent)| {
             let has_effects = !lent.effects_mut().is_empty();
@@ -96,9 +126,16 @@ impl Core {
             self.post_away(shard, Message::Tell(Box::new(Notice::Effects)));
         }
         let start = reply.len();
-        let replies: SmallVec<[(&[u8], &[usize]); 4]> =
-            replies.iter().map(|(part, orders)| (part.as_slice(), orders.as_slice())).collect();
-        let outcome = merge_replies(merge, caller.resp, &replies, reply);
+        let mut answers = SmallVec::<[(&[u8], &[usize]); 4]>::new();
+        let (mut reply_start, mut order_start) = (0, 0);
+        for (reply_end, order_end) in ends {
+            answers.push((&replies[reply_start..reply_end], &orders[order_start..order_end]));
+            (reply_start, order_start) = (reply_end, order_end);
+        }
+        let outcome = merge_replies(merge, caller.resp, &answers, reply);
+        drop(answers);
+        scratch.clear();
+        *self.part_scratch.borrow_mut() = scratch;
         if outcome == Outcome::Failed {
             self.note_error(&reply[start..]);
         }

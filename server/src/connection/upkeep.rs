@@ -30,7 +30,5 @@ impl Core {
 
 /// Whether a connection counts as idle when it sends nothing: not while it waits for something.
 fn may_time_out(client: &Client) -> bool {
-    let exempt =
-        ClientFlags::BLOCKED | ClientFlags::PAUSED | ClientFlags::PUBSUB | ClientFlags::MONITOR;
-    !client.has_flag(exempt)
+    !client.has_flag(ClientFlags::PUBSUB | ClientFlags::MONITOR) && !client.is_waiting()
 }

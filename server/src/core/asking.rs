@@ -157,12 +157,24 @@ impl Core {
         })
     }
 
+    /// Tells a core something; this one heeds it at once.
+    pub(crate) fn tell(self: &Rc<Self>, core: usize, notice: Notice) {
+        if core == self.id {
+            self.heed(notice);
+        } else {
+            self.mailbox.post(core, Message::Tell(Box::new(notice)));
+        }
+    }
+
     pub(super) fn heed(self: &Rc<Self>, notice: Notice) {
         match notice {
             Notice::Monitor(line) => self.send_to_monitors(&line),
             Notice::Busy(running) => self.refuse_waiting(&running),
             Notice::Release(id) => self.release(id),
             Notice::Unwatch(watched) => self.unwatch(&watched),
+            Notice::Forget(waiter, key_indices) => {
+                self.shard_mut().forget_waiter(self.now(), &waiter, &key_indices);
+            }
             Notice::Unpaused => self.peers().iter().for_each(|peer| peer.wake()),
             Notice::Signal(signal) => self.heed_signal(signal),
             // Every tick looks at the effects of its shard, and at its memory.

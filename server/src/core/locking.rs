@@ -485,7 +485,6 @@ impl Core {
             | Question::Under { .. }
             | Question::Watch(_)
             | Question::EndWatch(_)
-            | Question::Forget(..)
             | Question::Publish(..)
             | Question::Subscribe(_)
             | Question::Core(_) => None,

@@ -20,7 +20,7 @@ use running::spike_after_us;
 pub(crate) use units::write_empty;
 
 use crate::batch::Batch;
-use crate::connection::{self, Ahead, Exchange};
+use crate::connection::{self, Ahead, Exchange, Scratch};
 use crate::journal::{FrameEpochs, Journal};
 use crate::lease::Held;
 use crate::listener::CoreListeners;
@@ -93,6 +93,7 @@ pub struct Core {
     spare_batches: RefCell<Vec<Box<Batch>>>,
     spare_exchanges: RefCell<Vec<Box<Exchange>>>,
     spare_ahead: RefCell<Option<Ahead>>,
+    pub(crate) part_scratch: RefCell<Scratch>,
     rng: RefCell<Rng>,
     now: Cell<Now>,
     /// The epoch of what the shard does now.
@@ -158,6 +159,7 @@ impl Core {
             spare_batches: RefCell::default(),
             spare_exchanges: RefCell::default(),
             spare_ahead: RefCell::default(),
+            part_scratch: RefCell::default(),
             rng: RefCell::new(Rng::new(clock::unix_us() as u64 ^ (id as u64) << 56)),
             now: Cell::new(Now { unix_us: clock::unix_us() }),
             epoch: Cell::new(0),

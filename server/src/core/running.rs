@@ -10,6 +10,7 @@ use crate::histogram::Histogram;
 use crate::message::{Message, Notice};
 use crate::options::shard_options;
 use crate::registry::{CommandId, Kind, Registered};
+use crate::router;
 use crate::runtime::clock::{self, Moment};
 use crate::scripting::{Started, Unfinished};
 use crate::tracking::KeysRead;
@@ -391,7 +392,9 @@ impl Core {
             if index >= warm_end && end - index > 1 {
                 warm_end = end.min(index + WARM_MAX);
                 let db = batch.call(index).1;
-                let keys = (index..warm_end).filter_map(|index| batch.call(index).2.get(1));
+                // A part has several keys, and sees to them itself.
+                let calls = (index..warm_end).filter(|index| !batch.is_part(*index));
+                let keys = calls.filter_map(|index| router::likely_key(batch.call(index).2));
                 self.shard().keyspace().database(db).warm(keys);
             }
             let mut note = |index: usize, us: u64| {

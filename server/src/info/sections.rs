@@ -128,8 +128,7 @@ impl Source<'_> {
         for client in shared.clients.all() {
             input_max = input_max.max(client.query_len.load(Ordering::Relaxed) as usize);
             output_max = output_max.max(client.output_len.load(Ordering::Relaxed));
-            let waits = ClientFlags::BLOCKED | ClientFlags::PAUSED;
-            blocked_count += u32::from(client.has_flag(waits));
+            blocked_count += u32::from(client.is_waiting());
             let is_closing = client.has_flag(ClientFlags::CLOSE_AFTER_REPLY);
             let is_tracking = client.has_flag(ClientFlags::TRACKING) && !is_closing;
             tracking_count += u32::from(is_tracking);

@@ -34,6 +34,7 @@ use crate::keyspace::access::Access;
 use crate::keyspace::entry::{Entry, EntryRef};
 use crate::keyspace::guard::ValueMut;
 use crate::memory::block_size;
+use crate::types::packed::PackedMut;
 use crate::types::string::{Str, StrRef};
 use crate::value::{Typed, Value, ValueRef};
 use ahash::RandomState;
@@ -238,16 +239,21 @@ impl Table {
         self.segment(place.segment).key_and_entry(place.slot, place).unwrap().0
     }
 
-    /// Changes segment `index`: all changes come through here, so that bytes are counted and the version moves on.
+    /// Changes segment `index`: what changes its bytes comes through here, so that they are counted and the version moves on.
     fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Segment, &mut Tools) -> T) -> T {
         let segment = &mut self.chunks[index / CHUNK_LEN][index % CHUNK_LEN];
         let before = segment.bytes();
         self.tools.work.begin();
         let result = change(segment, &mut self.tools);
         self.bytes = self.bytes + segment.bytes() - before;
-        self.change_count += 1;
-        segment.version = self.change_count;
+        self.note_change(index);
         result
+    }
+
+    /// Moves the version of segment `index` on.
+    fn note_change(&mut self, index: usize) {
+        self.change_count += 1;
+        self.segment_mut(index).version = self.change_count;
     }
 
     /// The value at `place`, to change it.
@@ -258,14 +264,31 @@ impl Table {
         &mut self,
         place: Place,
     ) -> Result<ValueMut<'_, T>, CommandError> {
-        self.get(place).value.as_type::<T>()?;
+        let value = self.get(place).value;
+        value.as_type::<T>()?;
+        if self.segment(place.segment).is_packed(place.slot) {
+            self.note_change(place.segment);
+            return Ok(ValueMut::inside(self, place));
+        }
         self.change(place.segment, |segment, tools| {
             segment.move_outside(place.slot, &mut tools.work);
         });
         let segment = &mut self.chunks[place.segment / CHUNK_LEN][place.segment % CHUNK_LEN];
         let (value, outside_bytes) = segment.value_mut(place.slot).expect("it is outside now");
         let value = T::from_value_mut(value).ok_or(CommandError::WrongType)?;
-        Ok(ValueMut::new(value, outside_bytes, &mut self.bytes))
+        Ok(ValueMut::outside(value, outside_bytes, &mut self.bytes))
+    }
+
+    /// The elements of the packed collection in the record at `place`, to replace some by others of the same size.
+    pub(super) fn elements_mut(&mut self, place: Place) -> Option<PackedMut<'_>> {
+        self.segment_mut(place.segment).elements_mut(place.slot)
+    }
+
+    /// Puts another value of the same type in place of the packed collection in the record at `place`, which stays good.
+    pub(super) fn put_back<T: Typed>(&mut self, place: Place, value: T) {
+        self.change(place.segment, |segment, tools| {
+            segment.put_back(place.slot, value, &mut tools.work);
+        });
     }
 
     /// Adds a key that is not there. May split a segment first, so earlier places are void.
@@ -328,8 +351,7 @@ impl Table {
     ) {
         let segment = self.segment_mut(place.segment);
         if let Some(old_expiry) = segment.overwrite_string(place.slot, string, expire_at_ms) {
-            self.change_count += 1;
-            self.segment_mut(place.segment).version = self.change_count;
+            self.note_change(place.segment);
             if old_expiry != expire_at_ms {
                 self.uncount_expiry(old_expiry);
                 self.count_expiry(expire_at_ms);

@@ -69,8 +69,14 @@ impl TestShard {
     /// A fresh shard with 16 databases.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        TestShard::seeded(options, 1)
+    }
+
+    /// The same, with random numbers that begin with `seed`.
+    #[must_use]
+    pub fn seeded(options: Options, seed: u64) -> Self {
         TestShard {
-            shard: Shard::new(options, usize::from(DATABASE_COUNT), 1),
+            shard: Shard::new(options, usize::from(DATABASE_COUNT), seed),
             now: Now { unix_us: START_MS * 1000 },
             db: 0,
             waiter_count: 0,

@@ -133,30 +133,43 @@ impl<'a> Element<'a> {
     /// Appends its stored form.
     #[inline]
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        self.store(|bytes| out.extend_from_slice(bytes));
+    }
+
+    /// Writes its stored form to `out`, which is as long as that.
+    pub(crate) fn write(self, out: &mut [u8]) {
+        let mut end = 0;
+        self.store(|bytes| {
+            out[end..end + bytes.len()].copy_from_slice(bytes);
+            end += bytes.len();
+        });
+    }
+
+    /// Hands its stored form to `put`, in two pieces at most.
+    #[inline]
+    fn store(self, mut put: impl FnMut(&[u8])) {
         match self {
-            Element::Integer(integer @ 0..=127) => out.push(integer as u8),
+            Element::Integer(integer @ 0..=127) => put(&[integer as u8]),
             Element::Integer(integer @ -4096..=4095) => {
                 let [low, high, ..] = integer.to_le_bytes();
-                out.extend_from_slice(&[SMALL_INTEGER | (high & 0x1F), low]);
+                put(&[SMALL_INTEGER | (high & 0x1F), low]);
             }
             Element::Integer(integer) => {
                 let width = integer_width(integer);
-                out.push(INTEGER + width as u8 - 2);
-                out.extend_from_slice(&integer.to_le_bytes()[..width]);
+                put(&[INTEGER + width as u8 - 2]);
+                put(&integer.to_le_bytes()[..width]);
             }
             Element::Text(text) => {
                 match text.len() {
-                    len @ 0..64 => out.push(SHORT_TEXT | len as u8),
-                    len @ 64..4096 => {
-                        out.extend_from_slice(&[MEDIUM_TEXT | (len >> 8) as u8, len as u8]);
-                    }
+                    len @ 0..64 => put(&[SHORT_TEXT | len as u8]),
+                    len @ 64..4096 => put(&[MEDIUM_TEXT | (len >> 8) as u8, len as u8]),
                     len => {
                         let len = u32::try_from(len).expect("an argument is smaller than 4 GiB");
-                        out.push(LONG_TEXT);
-                        out.extend_from_slice(&len.to_le_bytes());
+                        let [a, b, c, d] = len.to_le_bytes();
+                        put(&[LONG_TEXT, a, b, c, d]);
                     }
                 }
-                out.extend_from_slice(text);
+                put(text);
             }
         }
     }
@@ -225,6 +238,9 @@ mod tests {
         assert_eq!(bytes.len() - 1, element.size(), "{text:?}");
         assert_eq!(Element::size_at(&bytes[1..]), element.size(), "{text:?}");
         let size = element.size();
+        let mut written = vec![0; size];
+        element.write(&mut written);
+        assert_eq!(written, bytes[1..], "{text:?}");
         bytes.push(0xAA);
         assert_eq!(Element::decode(&bytes[1..]), (element, size), "{text:?}");
         assert_eq!(&*element.text(), text);

@@ -8,7 +8,7 @@
 use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::{Element, Text};
-use crate::types::packed::{self, Packed, Spot};
+use crate::types::packed::{self, Packed, PackedMut, PackedRef, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
 use protocol::request::ArgvBuf;
@@ -31,6 +31,19 @@ impl From<&Options> for HashLimits {
     }
 }
 
+impl HashLimits {
+    /// Whether setting `count` fields, the longest of their texts `len_max` bytes long, makes a hash large: even if not
+    /// all of them turn out to be new (as in Redis).
+    #[must_use]
+    pub fn are_exceeded_by(self, count: usize, len_max: usize) -> bool {
+        count > self.entries_max || len_max > self.value_len_max
+    }
+
+    fn is_too_long(self, field: &[u8], value: &[u8]) -> bool {
+        field.len().max(value.len()) > self.value_len_max
+    }
+}
+
 /// A hash.
 #[derive(Clone, Debug)]
 pub struct Hash {
@@ -42,6 +55,18 @@ enum Form {
     Small(Packed),
     /// In a box, because most hashes are small.
     Large(Box<PagedTable<Pair>>),
+}
+
+/// A hash, to read: a [`Hash`], or one whose small form lies elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct HashRef<'a> {
+    form: FormRef<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum FormRef<'a> {
+    Small(PackedRef<'a>),
+    Large(&'a PagedTable<Pair>),
 }
 
 /// Rows of a field and its value: `[field length][field][value]`. A length below 255 takes one byte; a longer one five:
@@ -92,29 +117,150 @@ impl Default for Hash {
     }
 }
 
-impl Hash {
+impl<'a> HashRef<'a> {
+    /// The hash whose small form has these elements.
+    #[must_use]
+    #[inline]
+    pub fn from_packed(packed: PackedRef<'a>) -> Self {
+        HashRef { form: FormRef::Small(packed) }
+    }
+
+    /// The elements of the small form.
+    #[must_use]
+    pub fn packed(self) -> Option<PackedRef<'a>> {
+        match self.form {
+            FormRef::Small(packed) => Some(packed),
+            FormRef::Large(_) => None,
+        }
+    }
+
+    /// A copy that can be changed.
+    #[must_use]
+    pub fn to_hash(self) -> Hash {
+        let form = match self.form {
+            FormRef::Small(packed) => Form::Small(packed.to_packed()),
+            FormRef::Large(table) => Form::Large(Box::new(table.clone())),
+        };
+        Hash { form }
+    }
+
     /// How many fields there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Small(packed) => packed.len() / 2,
-            Form::Large(table) => table.len(),
+    pub fn len(self) -> usize {
+        match self.form {
+            FormRef::Small(packed) => packed.len() / 2,
+            FormRef::Large(table) => table.len(),
         }
     }
 
     /// Whether there is no field.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
     /// The name OBJECT ENCODING prints.
     #[must_use]
-    pub fn encoding(&self) -> &'static str {
-        match &self.form {
-            Form::Small(_) => "listpack",
-            Form::Large(_) => "hashtable",
+    pub fn encoding(self) -> &'static str {
+        match self.form {
+            FormRef::Small(_) => "listpack",
+            FormRef::Large(_) => "hashtable",
         }
+    }
+
+    /// The value of `field`.
+    #[must_use]
+    pub fn get(self, field: &[u8]) -> Option<Text<'a>> {
+        match self.form {
+            FormRef::Small(packed) => {
+                find(packed, field).map(|spot| packed.get(packed.after(spot)).text())
+            }
+            FormRef::Large(table) => table.find(field).map(|index| texts(table.row(index)).1),
+        }
+    }
+
+    /// All fields with their values: in the order they were added while the form is small.
+    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
+        let (small, large) = match self.form {
+            FormRef::Small(packed) => (packed.iter(), None),
+            FormRef::Large(table) => (packed::Iter::default(), Some(table.rows())),
+        };
+        pairs(small, large.into_iter().flatten())
+    }
+
+    /// Field `index`, which is below [`HashRef::len`], in the order of [`HashRef::iter`]. Cost: O(1) in the large form.
+    #[must_use]
+    pub fn at(self, index: usize) -> (Text<'a>, Text<'a>) {
+        match self.form {
+            FormRef::Small(packed) => {
+                let spot = packed.spot(2 * index).expect("an index below len");
+                (packed.get(spot).text(), packed.get(packed.after(spot)).text())
+            }
+            FormRef::Large(table) => texts(table.row(index)),
+        }
+    }
+
+    /// The fields at `indices`, each below [`HashRef::len`]. Cost: O(1) for each, in the small form O(n) for all.
+    #[must_use]
+    pub fn pick(self, indices: &[usize]) -> Vec<(Text<'a>, Text<'a>)> {
+        match self.form {
+            FormRef::Small(_) => {
+                let all = self.iter().collect::<Vec<_>>();
+                indices.iter().map(|&index| all[index]).collect()
+            }
+            FormRef::Large(_) => indices.iter().map(|&index| self.at(index)).collect(),
+        }
+    }
+
+    /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
+    /// gives everything at once, as in Redis.
+    pub fn scan(
+        self,
+        cursor: u64,
+        count: usize,
+    ) -> (u64, impl Iterator<Item = (Text<'a>, Text<'a>)>) {
+        let (cursor, small, large) = match self.form {
+            FormRef::Small(packed) => (0, packed.iter(), None),
+            FormRef::Large(table) => {
+                let (cursor, rows) = table.scan(cursor, count);
+                (cursor, packed::Iter::default(), Some(rows))
+            }
+        };
+        (cursor, pairs(small, large.into_iter().flatten()))
+    }
+
+    /// Hands out commands that make this hash under `key`.
+    pub fn rebuild(self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
+        let mut batches = Batches::new(&[b"HSET", key], emit);
+        for (field, value) in self.iter() {
+            batches.push(&[&field, &value]);
+        }
+        batches.finish();
+    }
+}
+
+impl Hash {
+    /// It, to read.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> HashRef<'_> {
+        let form = match &self.form {
+            Form::Small(packed) => FormRef::Small(packed.view()),
+            Form::Large(table) => FormRef::Large(table),
+        };
+        HashRef { form }
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
     }
 
     /// Bytes of heap this holds. Cost: O(1).
@@ -138,84 +284,15 @@ impl Hash {
         }
     }
 
-    /// The value of `field`.
-    #[must_use]
-    pub fn get(&self, field: &[u8]) -> Option<Text<'_>> {
-        match &self.form {
-            Form::Small(packed) => {
-                find(packed, field).map(|spot| packed.get(packed.after(spot)).text())
-            }
-            Form::Large(table) => table.find(field).map(|index| texts(table.row(index)).1),
-        }
-    }
-
-    /// All fields with their values: in the order they were added while the form is small.
-    pub fn iter(&self) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
-        let (small, large) = match &self.form {
-            Form::Small(packed) => (packed.iter(), None),
-            Form::Large(table) => (packed::Iter::default(), Some(table.rows())),
-        };
-        pairs(small, large.into_iter().flatten())
-    }
-
-    /// Field `index`, which is below [`Hash::len`], in the order of [`Hash::iter`]. Cost: O(1) in the large form.
-    #[must_use]
-    pub fn at(&self, index: usize) -> (Text<'_>, Text<'_>) {
-        match &self.form {
-            Form::Small(packed) => {
-                let spot = packed.spot(2 * index).expect("an index below len");
-                (packed.get(spot).text(), packed.get(packed.after(spot)).text())
-            }
-            Form::Large(table) => texts(table.row(index)),
-        }
-    }
-
-    /// The fields at `indices`, each below [`Hash::len`]. Cost: O(1) for each, in the small form O(n) for all.
-    #[must_use]
-    pub fn pick(&self, indices: &[usize]) -> Vec<(Text<'_>, Text<'_>)> {
-        match &self.form {
-            Form::Small(_) => {
-                let all = self.iter().collect::<Vec<_>>();
-                indices.iter().map(|&index| all[index]).collect()
-            }
-            Form::Large(_) => indices.iter().map(|&index| self.at(index)).collect(),
-        }
-    }
-
-    /// About `count` fields from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small form
-    /// gives everything at once, as in Redis.
-    pub fn scan(
-        &self,
-        cursor: u64,
-        count: usize,
-    ) -> (u64, impl Iterator<Item = (Text<'_>, Text<'_>)>) {
-        let (cursor, small, large) = match &self.form {
-            Form::Small(packed) => (0, packed.iter(), None),
-            Form::Large(table) => {
-                let (cursor, rows) = table.scan(cursor, count);
-                (cursor, packed::Iter::default(), Some(rows))
-            }
-        };
-        (cursor, pairs(small, large.into_iter().flatten()))
-    }
-
-    /// Makes ready for `count` fields to be set, the longest of their texts `len_max` bytes long: goes over to the
-    /// large form now if they would not fit the small one, even if not all of them turn out to be new (as in Redis).
-    pub fn prepare(&mut self, count: usize, len_max: usize, limits: HashLimits) {
-        if count > limits.entries_max || len_max > limits.value_len_max {
-            self.enlarge();
-        }
-    }
-
     /// Sets `field` to `value`; `true` if it is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: HashLimits) -> bool {
-        if field.len().max(value.len()) > limits.value_len_max {
+        if limits.is_too_long(field, value) {
             self.enlarge();
         }
         match &mut self.form {
             Form::Small(packed) => {
-                if let Some(spot) = find(packed, field) {
-                    packed.replace(packed.after(spot), Element::of(value));
+                if let Some(spot) = find(packed.view(), field) {
+                    packed.replace(packed.view().after(spot), Element::of(value));
                     return false;
                 }
                 packed.push(&[Element::of(field), Element::of(value)]);
@@ -239,7 +316,7 @@ impl Hash {
     pub fn remove(&mut self, field: &[u8]) -> bool {
         match &mut self.form {
             Form::Small(packed) => {
-                let found = find(packed, field);
+                let found = find(packed.view(), field);
                 if let Some(spot) = found {
                     packed.remove(spot, 2);
                 }
@@ -249,25 +326,34 @@ impl Hash {
         }
     }
 
-    /// Hands out commands that make this hash under `key`.
-    pub fn rebuild(&self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
-        let mut batches = Batches::new(&[b"HSET", key], emit);
-        for (field, value) in self.iter() {
-            batches.push(&[&field, &value]);
-        }
-        batches.finish();
-    }
-
-    /// Goes over to the large form.
-    fn enlarge(&mut self) {
-        if let Form::Small(_) = self.form {
+    /// Goes over to the large form, which it keeps.
+    pub fn enlarge(&mut self) {
+        if let Form::Small(packed) = &self.form {
             let mut table = Box::<PagedTable<Pair>>::default();
-            for (field, value) in self.iter() {
+            for (field, value) in HashRef::from_packed(packed.view()).iter() {
                 let added = with_len(&field, |len| table.push(&field, &[len, &field, &value]));
                 debug_assert!(added.is_ok(), "a hash has each field once");
             }
             self.form = Form::Large(table);
         }
+    }
+}
+
+/// Sets `field` to `value` in the small form without moving anything. Says whether that could be done: the field is there,
+/// the new value takes as many bytes as the old one, and keeps to the limits. Otherwise nothing has happened.
+pub fn overwrite(
+    packed: &mut PackedMut<'_>,
+    field: &[u8],
+    value: &[u8],
+    limits: HashLimits,
+) -> bool {
+    if limits.is_too_long(field, value) {
+        return false;
+    }
+    let run = packed.view();
+    match find(run, field).map(|spot| run.after(spot)) {
+        Some(spot) => packed.replace(spot, Element::of(value)),
+        None => false,
     }
 }
 
@@ -281,7 +367,7 @@ fn pairs<'a>(
 }
 
 /// Where `field` begins.
-fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
+fn find(packed: PackedRef<'_>, field: &[u8]) -> Option<Spot> {
     let field = Element::of(field);
     let mut spot = packed.start();
     while spot != packed.end() {
@@ -296,8 +382,9 @@ fn find(packed: &Packed, field: &[u8]) -> Option<Spot> {
 /// The same fields with the same values, in whatever order and form.
 impl PartialEq for Hash {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len()
-            && self.iter().all(|(field, value)| other.get(&field) == Some(value))
+        let (all, other) = (self.view(), other.view());
+        all.len() == other.len()
+            && all.iter().all(|(field, value)| other.get(&field) == Some(value))
     }
 }
 
@@ -323,29 +410,43 @@ mod tests {
         for field in [b"5", b"6", b"7", b"8"] {
             hash.set(field, b"1234", LIMITS);
         }
-        assert_eq!(hash.encoding(), "listpack");
+        assert_eq!(hash.view().encoding(), "listpack");
         let mut many = hash.clone();
         many.set(b"9", b"", LIMITS);
-        assert_eq!(many.encoding(), "hashtable");
+        assert_eq!(many.view().encoding(), "hashtable");
         many.remove(b"9");
-        assert_eq!(many.encoding(), "hashtable");
+        assert_eq!(many.view().encoding(), "hashtable");
         assert_eq!(many, hash);
         hash.set(b"8", b"12345", LIMITS);
-        assert_eq!(hash.encoding(), "hashtable");
-        assert_eq!(hash.get(b"8"), Some(Text::Stored(b"12345")));
+        assert_eq!(hash.view().encoding(), "hashtable");
+        assert_eq!(hash.view().get(b"8"), Some(Text::Stored(b"12345")));
         assert_ne!(many, hash);
     }
 
     #[test]
-    fn it_makes_ready_for_many_fields_at_once() {
-        let mut hash = Hash::default();
-        hash.prepare(8, 4, LIMITS);
-        assert_eq!(hash.encoding(), "listpack");
-        let mut many = hash.clone();
-        many.prepare(9, 1, LIMITS);
-        assert_eq!(many.encoding(), "hashtable");
-        hash.prepare(1, 5, LIMITS);
-        assert_eq!(hash.encoding(), "hashtable");
+    fn many_fields_at_once_or_a_long_one_make_it_large() {
+        for (count, len_max, is_exceeded) in [(8, 4, false), (9, 1, true), (1, 5, true)] {
+            assert_eq!(LIMITS.are_exceeded_by(count, len_max), is_exceeded);
+        }
+        let mut large = hash(&[("a", "1"), ("b", "x")]);
+        large.enlarge();
+        assert_eq!(large.view().encoding(), "hashtable");
+        assert_eq!(large, hash(&[("b", "x"), ("a", "1")]));
+    }
+
+    #[test]
+    fn a_value_is_overwritten_by_one_that_takes_as_many_bytes() {
+        let mut packed =
+            hash(&[("a", "1"), ("b", "xyz"), ("c", "")]).view().packed().unwrap().to_packed();
+        let mut set = |field: &str, value: &str| {
+            overwrite(&mut packed.view_mut(), field.as_bytes(), value.as_bytes(), LIMITS)
+        };
+        assert!(set("a", "7") && set("b", "zyx") && set("c", ""));
+        assert!(!set("a", "x") && !set("a", "200") && !set("b", "zy") && !set("c", "x"));
+        assert!(!set("d", "1") && !set("xyz", "1") && !set("b", "12345"));
+        let hash = HashRef::from_packed(packed.view());
+        let pairs = hash.iter().map(|(field, value)| [field.to_vec(), value.to_vec()].concat());
+        assert_eq!(pairs.collect::<Vec<_>>(), [b"a7".as_slice(), b"bzyx", b"c"]);
     }
 
     #[test]
@@ -354,9 +455,9 @@ mod tests {
         hash.set(b"b", b"4", LIMITS);
         hash.remove(b"a");
         hash.set(b"a", b"5", LIMITS);
-        let fields = hash.iter().map(|(field, _)| field).collect::<Vec<_>>();
+        let fields = hash.view().iter().map(|(field, _)| field).collect::<Vec<_>>();
         assert_eq!(fields, [b"b", b"c", b"a"].map(|field| Text::Stored(field)));
-        assert_eq!(hash.at(2), (Text::Stored(b"a"), Text::Stored(b"5")));
+        assert_eq!(hash.view().at(2), (Text::Stored(b"a"), Text::Stored(b"5")));
     }
 
     #[test]
@@ -366,7 +467,7 @@ mod tests {
             hash.set(format!("f{number}").as_bytes(), b"v", LIMITS);
         }
         let mut commands = Vec::new();
-        hash.rebuild(b"key", &mut |command| commands.push(command));
+        hash.view().rebuild(b"key", &mut |command| commands.push(command));
         let lens = commands.iter().map(|command| command.as_argv().len()).collect::<Vec<_>>();
         assert_eq!(lens, [2 + 128, 2 + 128, 2 + 44]);
         let mut copy = Hash::default();
@@ -378,7 +479,7 @@ mod tests {
             }
         }
         assert_eq!(copy, hash);
-        Hash::default().rebuild(b"key", &mut |_| panic!("an empty hash has no members"));
+        Hash::default().view().rebuild(b"key", &mut |_| panic!("an empty hash has no members"));
     }
 
     #[test]
@@ -401,8 +502,10 @@ mod tests {
                 }
                 assert_eq!(hash.len(), model.len());
             }
-            let mut pairs = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect::<Vec<_>>();
-            let at = (0..hash.len()).map(|i| hash.at(i)).map(|(f, v)| (f.to_vec(), v.to_vec()));
+            let mut pairs =
+                hash.view().iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect::<Vec<_>>();
+            let at =
+                (0..hash.len()).map(|i| hash.view().at(i)).map(|(f, v)| (f.to_vec(), v.to_vec()));
             assert_eq!(at.collect::<Vec<_>>(), pairs);
             pairs.sort();
             assert_eq!(pairs, model.into_iter().collect::<Vec<_>>(), "round {round}");

@@ -335,6 +335,7 @@ impl List {
         if range.is_empty() {
             return;
         }
+        let is_inside = range.start > 0 && range.end < self.len;
         let removed_size = self.range(range.clone()).map(Element::listpack_size).sum::<usize>();
         self.packed_size -= removed_size;
         self.len -= range.len();
@@ -356,8 +357,12 @@ impl List {
             }
         }
         self.remove_runs(emptied);
-        self.join(first);
-        self.join(first.saturating_sub(1));
+        // At the ends a small run is about to grow or to go: a queue that is pushed to at one end and popped from at
+        // the other would be joined, and begun anew, with every element.
+        if is_inside {
+            self.join(first);
+            self.join(first.saturating_sub(1));
+        }
     }
 
     /// Removes elements equal to `element`, at most `count_max`, looking from `end` on, and returns how many.

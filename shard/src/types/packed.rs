@@ -1,11 +1,12 @@
-//! Packed elements: a run of them in one allocation, the form of collections while they are small.
+//! Packed elements: a run of them in one piece of memory, the form of collections while they are small.
 //!
 //! Path: `types::{hash, set, sorted_set}` -> here -> `types::element`.
-//! Layout: how many elements there are (`u32` le), then the elements one behind the other, text that is an integer as
-//! one. Nothing is stored for walking backwards: who wants that walks forwards once and remembers.
+//! [`Packed`] owns its memory: how many elements there are (`u32` le), then the elements one behind the other, text that
+//! is an integer as one. [`PackedRef`] reads such elements wherever they lie, also inside the record of a key
+//! (`keyspace::table::record`). Nothing is stored for walking backwards: who wants that walks forwards once and remembers.
 //! Invariant: the elements fill the allocation exactly, and are as many as it says. Without any there is no allocation.
 //!
-//! Every change writes the bytes behind it anew, so the owner keeps it small (a few KiB).
+//! Every change of a size writes the bytes behind it anew, so the owner keeps it small (a few KiB).
 
 use crate::memory::block_size;
 use crate::types::element::Element;
@@ -20,15 +21,165 @@ pub struct Packed {
     bytes: Box<[u8]>,
 }
 
-/// Where an element begins: a byte offset, good until the next change.
+/// Elements of a run, to read, wherever they lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackedRef<'a> {
+    elements: &'a [u8],
+    count: u32,
+}
+
+/// Elements of a run, to replace some by others of the same size.
+#[derive(Debug)]
+pub struct PackedMut<'a> {
+    elements: &'a mut [u8],
+    count: u32,
+}
+
+/// Where an element begins: a byte offset behind the start of the first one, good until the next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot(usize);
 
+impl<'a> PackedRef<'a> {
+    /// The elements that a run of `count` gave as its [`PackedRef::bytes`].
+    #[must_use]
+    #[inline]
+    pub fn new(elements: &'a [u8], count: u32) -> Self {
+        PackedRef { elements, count }
+    }
+
+    /// The elements as they are stored, one behind the other.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.elements
+    }
+
+    /// How many elements there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// A run of its own.
+    #[must_use]
+    pub fn to_packed(self) -> Packed {
+        if self.is_empty() {
+            return Packed::default();
+        }
+        let bytes = [&self.count.to_le_bytes(), self.elements].concat();
+        Packed { bytes: bytes.into_boxed_slice() }
+    }
+
+    /// All elements in order, from either end.
+    #[must_use]
+    pub fn iter(self) -> Iter<'a> {
+        self.iter_from(self.start(), self.len())
+    }
+
+    /// All elements in order, each with where it begins.
+    #[must_use]
+    pub fn spots(self) -> Spots<'a> {
+        Spots(self.iter())
+    }
+
+    /// The elements of `range`, which must lie inside. Cost: a walk up to them.
+    #[must_use]
+    pub fn range(self, range: Range<usize>) -> Iter<'a> {
+        self.iter_from(self.spot(range.start).unwrap_or(self.end()), range.len())
+    }
+
+    /// Where element `index` begins, or `None` past the end. Cost: a walk up to it.
+    #[must_use]
+    pub fn spot(self, index: usize) -> Option<Spot> {
+        self.spots().nth(index).map(|(spot, _)| spot)
+    }
+
+    /// Where the first element begins.
+    #[must_use]
+    #[inline]
+    pub fn start(self) -> Spot {
+        Spot(0)
+    }
+
+    /// Where the next element would begin.
+    #[must_use]
+    #[inline]
+    pub fn end(self) -> Spot {
+        Spot(self.elements.len())
+    }
+
+    /// The element at `spot`.
+    #[must_use]
+    #[inline]
+    pub fn get(self, spot: Spot) -> Element<'a> {
+        Element::decode(&self.elements[spot.0..]).0
+    }
+
+    /// Where the element behind the one at `spot` begins; [`PackedRef::end`] behind the last.
+    #[must_use]
+    #[inline]
+    pub fn after(self, spot: Spot) -> Spot {
+        Spot(spot.0 + Element::size_at(&self.elements[spot.0..]))
+    }
+
+    fn iter_from(self, start: Spot, count: usize) -> Iter<'a> {
+        Iter { bytes: self.elements, at: start.0, count, starts: Vec::new() }
+    }
+}
+
+impl<'a> PackedMut<'a> {
+    /// The elements that a run of `count` gave as its [`PackedRef::bytes`].
+    #[must_use]
+    pub fn new(elements: &'a mut [u8], count: u32) -> Self {
+        PackedMut { elements, count }
+    }
+
+    /// They, to read.
+    #[must_use]
+    pub fn view(&self) -> PackedRef<'_> {
+        PackedRef { elements: self.elements, count: self.count }
+    }
+
+    /// Replaces the element at `spot` if the new one takes as many bytes; says whether it does.
+    pub fn replace(&mut self, spot: Spot, element: Element<'_>) -> bool {
+        let range = spot.0..self.view().after(spot).0;
+        let is_same_size = element.size() == range.len();
+        if is_same_size {
+            element.write(&mut self.elements[range]);
+        }
+        is_same_size
+    }
+}
+
 impl Packed {
+    /// It, to read.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> PackedRef<'_> {
+        match self.bytes.split_first_chunk() {
+            Some((count, elements)) => PackedRef { elements, count: u32::from_le_bytes(*count) },
+            None => PackedRef::default(),
+        }
+    }
+
+    /// It, to replace elements by others of the same size.
+    #[must_use]
+    pub fn view_mut(&mut self) -> PackedMut<'_> {
+        match self.bytes.split_first_chunk_mut() {
+            Some((count, elements)) => PackedMut { elements, count: u32::from_le_bytes(*count) },
+            None => PackedMut { elements: &mut [], count: 0 },
+        }
+    }
+
     /// How many elements there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.first_chunk().map_or(0, |&count| u32::from_le_bytes(count) as usize)
+        self.view().len()
     }
 
     /// Whether there is no element.
@@ -43,95 +194,47 @@ impl Packed {
         block_size(self.bytes.len())
     }
 
-    /// All elements in order, from either end.
-    #[must_use]
-    pub fn iter(&self) -> Iter<'_> {
-        self.iter_from(self.start(), self.len())
-    }
-
-    /// All elements in order, each with where it begins.
-    #[must_use]
-    pub fn spots(&self) -> Spots<'_> {
-        Spots(self.iter())
-    }
-
-    /// The elements of `range`, which must lie inside. Cost: a walk up to them.
-    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
-        self.iter_from(self.spot(range.start).unwrap_or(self.end()), range.len())
-    }
-
-    /// Where element `index` begins, or `None` past the end. Cost: a walk up to it.
-    #[must_use]
-    pub fn spot(&self, index: usize) -> Option<Spot> {
-        self.spots().nth(index).map(|(spot, _)| spot)
-    }
-
-    /// Where the first element begins.
-    #[must_use]
-    pub fn start(&self) -> Spot {
-        Spot(HEAD.min(self.bytes.len()))
-    }
-
-    /// Where the next element would begin.
-    #[must_use]
-    pub fn end(&self) -> Spot {
-        Spot(self.bytes.len())
-    }
-
-    /// The element at `spot`.
-    #[must_use]
-    pub fn get(&self, spot: Spot) -> Element<'_> {
-        Element::decode(&self.bytes[spot.0..]).0
-    }
-
-    /// Where the element behind the one at `spot` begins; [`Packed::end`] behind the last.
-    #[must_use]
-    pub fn after(&self, spot: Spot) -> Spot {
-        Spot(spot.0 + Element::size_at(&self.bytes[spot.0..]))
-    }
-
     /// Adds elements at the end.
     pub fn push(&mut self, elements: &[Element<'_>]) {
-        self.insert(self.end(), elements);
+        self.insert(self.view().end(), elements);
     }
 
     /// Inserts elements before the one at `spot`.
     pub fn insert(&mut self, spot: Spot, elements: &[Element<'_>]) {
-        self.splice(spot.0..spot.0, 0, elements);
+        self.splice(spot..spot, 0, elements);
     }
 
     /// Replaces the element at `spot`.
     pub fn replace(&mut self, spot: Spot, element: Element<'_>) {
-        self.splice(spot.0..self.after(spot).0, 1, &[element]);
+        if !self.view_mut().replace(spot, element) {
+            self.splice(spot..self.view().after(spot), 1, &[element]);
+        }
     }
 
     /// Removes `count` elements, the one at `spot` first; the elements behind it must exist.
     pub fn remove(&mut self, spot: Spot, count: usize) {
-        let end = (0..count).fold(spot, |end, _| self.after(end));
-        self.splice(spot.0..end.0, count, &[]);
+        let end = (0..count).fold(spot, |end, _| self.view().after(end));
+        self.splice(spot..end, count, &[]);
     }
 
     /// Removes the elements for which `keep` says no.
     pub fn retain(&mut self, mut keep: impl FnMut(Element<'_>) -> bool) {
-        let kept = self.iter().filter(|&element| keep(element)).collect::<Vec<_>>();
+        let kept = self.view().iter().filter(|&element| keep(element)).collect::<Vec<_>>();
         let mut packed = Packed::default();
         packed.push(&kept);
         *self = packed;
     }
 
-    fn iter_from(&self, start: Spot, count: usize) -> Iter<'_> {
-        Iter { bytes: &self.bytes, at: start.0, count, starts: Vec::new() }
-    }
-
     /// Puts `elements` in the place of the bytes of `removed`, which are `removed_count` elements. Takes exactly the
     /// memory that is needed: these buffers are many and small, and the allocator rounds up anyway.
-    fn splice(&mut self, removed: Range<usize>, removed_count: usize, elements: &[Element<'_>]) {
+    fn splice(&mut self, removed: Range<Spot>, removed_count: usize, elements: &[Element<'_>]) {
         let count = self.len() + elements.len() - removed_count;
         if count == 0 {
             return *self = Packed::default();
         }
         let count = u32::try_from(count).expect("fewer elements than bytes of a request");
         let size = elements.iter().map(|element| element.size()).sum::<usize>();
+        let removed = HEAD + removed.start.0..HEAD + removed.end.0;
         let old_len = self.bytes.len();
         let new_len = old_len.max(HEAD) + size - removed.len();
         let bytes = if removed.start == old_len && block_size(new_len) == block_size(old_len) {
@@ -146,7 +249,7 @@ impl Packed {
             bytes.extend_from_slice(&count.to_le_bytes());
             bytes.extend_from_slice(self.bytes.get(HEAD..removed.start).unwrap_or_default());
             elements.iter().for_each(|element| element.encode(&mut bytes));
-            bytes.extend_from_slice(&self.bytes[removed.end..]);
+            bytes.extend_from_slice(self.bytes.get(removed.end..).unwrap_or_default());
             bytes
         };
         debug_assert_eq!(bytes.len(), new_len);
@@ -156,21 +259,22 @@ impl Packed {
     /// Panics unless the elements fill the allocation exactly, read from either end.
     #[cfg(test)]
     pub fn check_invariants(&self) {
-        let mut at = self.start();
+        let run = self.view();
+        let mut at = run.start();
         let mut count = 0;
-        while at != self.end() {
-            at = self.after(at);
+        while at != run.end() {
+            at = run.after(at);
             count += 1;
         }
-        assert_eq!(count, self.len());
+        assert_eq!(count, run.len());
         assert_eq!(count == 0, self.bytes.is_empty());
-        let mut backwards = self.iter().rev().collect::<Vec<_>>();
+        let mut backwards = run.iter().rev().collect::<Vec<_>>();
         backwards.reverse();
-        assert_eq!(backwards, self.iter().collect::<Vec<_>>());
+        assert_eq!(backwards, run.iter().collect::<Vec<_>>());
     }
 }
 
-/// Elements of a [`Packed`], from either end. The first step from the back costs a walk over all.
+/// Elements of a run, from either end. The first step from the back costs a walk over all.
 #[derive(Clone, Debug, Default)]
 pub struct Iter<'a> {
     bytes: &'a [u8],
@@ -223,7 +327,7 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
 
 impl ExactSizeIterator for Iter<'_> {}
 
-/// Elements of a [`Packed`] with where each begins.
+/// Elements of a run with where each begins.
 #[derive(Clone, Debug)]
 pub struct Spots<'a>(Iter<'a>);
 
@@ -268,13 +372,13 @@ mod tests {
         for step in 0..20_000 {
             let (new, other) = (text(&mut rng), text(&mut rng));
             let index = rng.below(model.len() + 1);
-            let spot = packed.spot(index);
+            let spot = packed.view().spot(index);
             assert_eq!(spot.is_some(), index < model.len(), "step {step}");
             match (rng.below(8), spot) {
                 (0..3, spot) => {
                     let new = [new, other];
                     let elements = new.each_ref().map(|text| Element::of(text));
-                    packed.insert(spot.unwrap_or(packed.end()), &elements);
+                    packed.insert(spot.unwrap_or(packed.view().end()), &elements);
                     model.splice(index..index, new);
                 }
                 (3, Some(spot)) => {
@@ -287,9 +391,10 @@ mod tests {
                     model.drain(index..index + count);
                 }
                 (6, Some(spot)) => {
-                    assert_eq!(&*packed.get(spot).text(), model[index]);
+                    assert_eq!(&*packed.view().get(spot).text(), model[index]);
                     let end = model.len().min(index + 3);
-                    let range = packed.range(index..end).map(|element| element.text().to_vec());
+                    let range =
+                        packed.view().range(index..end).map(|element| element.text().to_vec());
                     assert!(range.eq(model[index..end].iter().cloned()));
                     packed.retain(|element| element.text().len() != 3);
                     model.retain(|text| text.len() != 3);
@@ -301,9 +406,13 @@ mod tests {
                 }
             }
             packed.check_invariants();
-            assert!(packed.iter().eq(model.iter().map(|text| Element::of(text))), "step {step}");
+            assert_eq!(packed.view().to_packed(), packed);
+            assert!(
+                packed.view().iter().eq(model.iter().map(|text| Element::of(text))),
+                "step {step}"
+            );
             if model.len() > 60 {
-                packed.remove(packed.spot(0).unwrap(), 50);
+                packed.remove(packed.view().start(), 50);
                 model.drain(..50);
             }
         }
@@ -314,7 +423,7 @@ mod tests {
         let mut packed = Packed::default();
         (0..1000).for_each(|number| packed.push(&[Element::Integer(number)]));
         let mut rng = Rng::new(17);
-        let mut elements = packed.range(100..900);
+        let mut elements = packed.view().range(100..900);
         let (mut front, mut back) = (100, 900);
         while front < back {
             assert_eq!(elements.len(), (back - front) as usize);
@@ -335,7 +444,7 @@ mod tests {
         assert_eq!(packed.heap_size(), 0);
         packed.push(&[Element::of(b"price"), Element::of(b"101.25"), Element::of(b"42")]);
         assert_eq!(packed.bytes.len(), 4 + 6 + 7 + 1);
-        packed.remove(packed.start(), 3);
+        packed.remove(packed.view().start(), 3);
         assert_eq!(packed, Packed::default());
     }
 }

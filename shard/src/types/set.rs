@@ -10,7 +10,7 @@ use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::Element;
 use crate::types::intset::IntSet;
-use crate::types::packed::{Packed, Spot};
+use crate::types::packed::{Packed, PackedRef, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::rebuild::Batches;
 use protocol::number;
@@ -184,7 +184,7 @@ impl Set {
             Form::Integers(integers) => {
                 number::parse_i64(member).is_some_and(|integer| integers.contains(integer))
             }
-            Form::Small(packed) => find(packed, member).is_some(),
+            Form::Small(packed) => find(packed.view(), member).is_some(),
             Form::Large(table) => table.find(member).is_some(),
         }
     }
@@ -207,7 +207,7 @@ impl Set {
         };
         members(
             integers.into_iter().flat_map(IntSet::iter),
-            small.into_iter().flat_map(Packed::iter),
+            small.into_iter().flat_map(|packed| packed.view().iter()),
             large.into_iter().flat_map(|table| table.rows()),
         )
     }
@@ -218,6 +218,7 @@ impl Set {
         match &self.form {
             Form::Integers(integers) => Member::Integer(integers.get(index)),
             Form::Small(packed) => {
+                let packed = packed.view();
                 packed.get(packed.spot(index).expect("an index below len")).into()
             }
             Form::Large(table) => Member::Bytes(table.row(index)),
@@ -249,7 +250,7 @@ impl Set {
         };
         let members = members(
             integers.into_iter().flat_map(IntSet::iter),
-            small.into_iter().flat_map(Packed::iter),
+            small.into_iter().flat_map(|packed| packed.view().iter()),
             large.into_iter().flatten(),
         );
         (cursor, members)
@@ -287,7 +288,7 @@ impl Set {
                 self.insert(member, limits)
             }
             Form::Small(packed) => {
-                if find(packed, member).is_some() {
+                if find(packed.view(), member).is_some() {
                     return false;
                 }
                 if packed.len() < limits.entries_max && member.len() <= limits.value_len_max {
@@ -308,7 +309,7 @@ impl Set {
                 number::parse_i64(member).is_some_and(|integer| integers.remove(integer))
             }
             Form::Small(packed) => {
-                let found = find(packed, member);
+                let found = find(packed.view(), member);
                 if let Some(spot) = found {
                     packed.remove(spot, 1);
                 }
@@ -405,7 +406,7 @@ fn members<'a>(
 }
 
 /// Where `member` begins.
-fn find(packed: &Packed, member: &[u8]) -> Option<Spot> {
+fn find(packed: PackedRef<'_>, member: &[u8]) -> Option<Spot> {
     let member = Element::of(member);
     packed.spots().find(|(_, element)| *element == member).map(|(spot, _)| spot)
 }

@@ -13,7 +13,7 @@ mod score;
 use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::Element;
-use crate::types::packed::{self, Packed, Spot};
+use crate::types::packed::{self, Packed, PackedRef, Spot};
 use crate::types::paged_table::{Layout, PagedTable};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
@@ -162,7 +162,7 @@ impl SortedSet {
     #[must_use]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.form {
-            Form::Small(packed) => find(packed, member).map(|(_, _, score)| score),
+            Form::Small(packed) => find(packed.view(), member).map(|(_, _, score)| score),
             Form::Large(large) => large.members.find(member).map(|row| large.pair(row).1),
         }
     }
@@ -171,7 +171,9 @@ impl SortedSet {
     #[must_use]
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         match &self.form {
-            Form::Small(packed) => find(packed, member).map(|(rank, _, score)| (rank, score)),
+            Form::Small(packed) => {
+                find(packed.view(), member).map(|(rank, _, score)| (rank, score))
+            }
             Form::Large(large) => {
                 let score = self.score(member)?;
                 Some((large.rank(score, member), score))
@@ -186,7 +188,7 @@ impl SortedSet {
         match &self.form {
             Form::Small(packed) => {
                 let is_before = |entry| matches!(split(entry), (s, m) if is_before(m, s));
-                packed.iter().take_while(|&entry| is_before(entry)).count()
+                packed.view().iter().take_while(|&entry| is_before(entry)).count()
             }
             Form::Large(large) => large
                 .order
@@ -200,7 +202,7 @@ impl SortedSet {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
         match &self.form {
-            Form::Small(packed) => Members(Walk::Small(packed.range(range))),
+            Form::Small(packed) => Members(Walk::Small(packed.view().range(range))),
             Form::Large(large) => Members(Walk::Large(large, large.order.range(range))),
         }
     }
@@ -216,7 +218,7 @@ impl SortedSet {
     pub fn pick(&self, indices: &[usize]) -> Vec<(&[u8], f64)> {
         match &self.form {
             Form::Small(packed) => {
-                let members = packed.iter().map(split).collect::<Vec<_>>();
+                let members = packed.view().iter().map(split).collect::<Vec<_>>();
                 let pick = |&index: &usize| members[index];
                 indices.iter().map(pick).map(|(score, member)| (member, score)).collect()
             }
@@ -249,15 +251,16 @@ impl SortedSet {
     /// Gives `member` this score, which is not NaN; adds it if there is none.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) {
         if let Form::Small(packed) = &mut self.form {
-            let found = find(packed, member);
+            let found = find(packed.view(), member);
             if let Some((_, spot, _)) = found {
                 packed.remove(spot, 1);
             }
             if packed.len() < limits.entries_max
                 && (member.len() <= limits.value_len_max || found.is_some())
             {
-                let behind = packed.spots().find(|(_, entry)| split(*entry) > (score, member));
-                let spot = behind.map_or(packed.end(), |(spot, _)| spot);
+                let mut spots = packed.view().spots();
+                let behind = spots.find(|(_, entry)| split(*entry) > (score, member));
+                let spot = behind.map_or(packed.view().end(), |(spot, _)| spot);
                 packed.insert(spot, &[Element::Text(&score::join(score, member))]);
                 return;
             }
@@ -272,7 +275,7 @@ impl SortedSet {
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.form {
             Form::Small(packed) => {
-                let found = find(packed, member);
+                let found = find(packed.view(), member);
                 if let Some((_, spot, _)) = found {
                     packed.remove(spot, 1);
                 }
@@ -292,7 +295,7 @@ impl SortedSet {
     pub fn remove_range(&mut self, range: Range<usize>) {
         match &mut self.form {
             Form::Small(packed) => {
-                if let Some(spot) = packed.spot(range.start) {
+                if let Some(spot) = packed.view().spot(range.start) {
                     packed.remove(spot, range.len());
                 }
             }
@@ -331,7 +334,7 @@ impl SortedSet {
 
     fn enlarge(&mut self) {
         if let Form::Small(packed) = &self.form {
-            self.form = Form::Large(Box::new(Large::from_sorted(packed.iter().map(split))));
+            self.form = Form::Large(Box::new(Large::from_sorted(packed.view().iter().map(split))));
         }
     }
 
@@ -404,7 +407,7 @@ impl Large {
 }
 
 /// The rank of `member`, where its entry begins, and its score.
-fn find(packed: &Packed, member: &[u8]) -> Option<(usize, Spot, f64)> {
+fn find(packed: PackedRef<'_>, member: &[u8]) -> Option<(usize, Spot, f64)> {
     let mut entries = packed.spots().enumerate();
     let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| split(*entry).1 == member)?;
     Some((rank, spot, split(entry).0))

@@ -110,7 +110,8 @@ fn describe(client: &Client, registry: &Registry, now: Now, text: &mut Vec<u8>) 
     field("name", &names.name);
     field("age", &show(seconds_since(client.connected_at_ms)));
     field("idle", &show(seconds_since(client.active_at_ms.load(Ordering::Relaxed))));
-    field("flags", flag_letters(client.flags.load(Ordering::Relaxed)).as_bytes());
+    let flags = client.flags.load(Ordering::Relaxed);
+    field("flags", flag_letters(flags, client.is_waiting()).as_bytes());
     field("db", &show(client.db.load(Ordering::Relaxed).into()));
     field("sub", &show(client.channel_count.load(Ordering::Relaxed).into()));
     field("psub", &show(client.pattern_count.load(Ordering::Relaxed).into()));
@@ -147,21 +148,22 @@ fn command_name(client: &Client, registry: &Registry) -> String {
 }
 
 /// The letters of `flags=`, in Redis's order; `N` if there is none.
-fn flag_letters(flags: u32) -> String {
+fn flag_letters(flags: u32, is_waiting: bool) -> String {
+    let has = |flag| flags & flag != 0;
     let letters = [
-        (ClientFlags::MONITOR, 'O'),
-        (ClientFlags::PUBSUB, 'P'),
-        (ClientFlags::MULTI, 'x'),
-        (ClientFlags::BLOCKED | ClientFlags::PAUSED, 'b'),
-        (ClientFlags::TRACKING, 't'),
-        (ClientFlags::TRACKING_BROKEN_REDIRECT, 'R'),
-        (ClientFlags::TRACKING_BCAST, 'B'),
-        (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
-        (ClientFlags::UNIX_SOCKET, 'U'),
-        (ClientFlags::NO_EVICT, 'e'),
-        (ClientFlags::NO_TOUCH, 'T'),
+        (has(ClientFlags::MONITOR), 'O'),
+        (has(ClientFlags::PUBSUB), 'P'),
+        (has(ClientFlags::MULTI), 'x'),
+        (is_waiting, 'b'),
+        (has(ClientFlags::TRACKING), 't'),
+        (has(ClientFlags::TRACKING_BROKEN_REDIRECT), 'R'),
+        (has(ClientFlags::TRACKING_BCAST), 'B'),
+        (has(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
+        (has(ClientFlags::UNIX_SOCKET), 'U'),
+        (has(ClientFlags::NO_EVICT), 'e'),
+        (has(ClientFlags::NO_TOUCH), 'T'),
     ];
-    let set = letters.iter().filter(|(flag, _)| flags & flag != 0);
+    let set = letters.iter().filter(|(is_set, _)| *is_set);
     let shown: String = set.map(|(_, letter)| *letter).collect();
     if shown.is_empty() { "N".to_owned() } else { shown }
 }
@@ -172,10 +174,10 @@ mod tests {
 
     #[test]
     fn flags_are_letters_in_a_fixed_order() {
-        assert_eq!(flag_letters(0), "N");
-        assert_eq!(flag_letters(ClientFlags::AUTHENTICATED), "N");
-        let flags = ClientFlags::NO_TOUCH | ClientFlags::PUBSUB | ClientFlags::BLOCKED;
-        assert_eq!(flag_letters(flags), "PbT");
+        assert_eq!(flag_letters(0, false), "N");
+        assert_eq!(flag_letters(ClientFlags::AUTHENTICATED, false), "N");
+        let flags = ClientFlags::NO_TOUCH | ClientFlags::PUBSUB;
+        assert_eq!(flag_letters(flags, true), "PbT");
     }
 
     #[test]

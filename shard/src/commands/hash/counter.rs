@@ -2,6 +2,7 @@
 //!
 //! Path: `shard::Shard::execute` -> here -> `types::hash`.
 
+use super::field::set_field;
 use crate::args::Args;
 use crate::commands::check::check;
 use crate::commands::{Command, Run};
@@ -59,13 +60,13 @@ fn hincrby(
     let (key, field, increment) = (args.key()?, args.bytes()?, args.integer()?);
     let limits = HashLimits::from(ctx.options);
     let mut hash = ctx.get_or_create::<Hash>(key)?;
-    let old = match hash.get(field) {
+    let old = match hash.view().get(field) {
         Some(text) => number::parse_i64(&text)
             .ok_or(CommandError::text("ERR hash value is not an integer"))?,
         None => 0,
     };
     let sum = old.checked_add(increment).ok_or(CommandError::Overflow)?;
-    hash.set(field, itoa::Buffer::new().format(sum).as_bytes(), limits);
+    set_field(&mut hash, field, itoa::Buffer::new().format(sum).as_bytes(), limits);
     reply.integer(sum);
     Ok(Written::changed(Event::HINCRBY))
 }
@@ -83,7 +84,7 @@ fn hincrbyfloat(
     }
     let limits = HashLimits::from(ctx.options);
     let mut hash = ctx.get_or_create::<Hash>(key)?;
-    let old = match hash.get(field) {
+    let old = match hash.view().get(field) {
         Some(text) => {
             LongDouble::parse(&text).ok_or(CommandError::text("ERR hash value is not a float"))?
         }
@@ -94,7 +95,7 @@ fn hincrbyfloat(
         return Err(CommandError::NanOrInfinity);
     }
     let text = sum.to_text();
-    hash.set(field, &text, limits);
+    set_field(&mut hash, field, &text, limits);
     reply.bulk(&text);
     let set = [b"HSET", key, field, &text].into_iter().collect::<ArgvBuf>();
     Ok(Written::changed(Event::HINCRBYFLOAT).rewritten(set))

@@ -9,7 +9,8 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::types::hash::{Hash, HashLimits};
+use crate::keyspace::ValueMut;
+use crate::types::hash::{Hash, HashLimits, HashRef, overwrite};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 use std::borrow::Cow;
@@ -152,12 +153,28 @@ fn set_fields(
     let limits = HashLimits::from(ctx.options);
     let mut hash = ctx.get_or_create::<Hash>(key)?;
     let len_max = args.rest().map(<[u8]>::len).max().unwrap_or(0);
-    hash.prepare(args.remaining() / 2, len_max, limits);
+    if limits.are_exceeded_by(args.remaining() / 2, len_max) {
+        hash.enlarge();
+    }
     let mut added_count = 0;
     while !args.is_empty() {
-        added_count += i64::from(hash.set(args.bytes()?, args.bytes()?, limits));
+        added_count += i64::from(set_field(&mut hash, args.bytes()?, args.bytes()?, limits));
     }
     Ok(added_count)
+}
+
+/// Sets a field, in the record of its key if it can be done there; `true` if it is new.
+pub(super) fn set_field(
+    hash: &mut ValueMut<'_, Hash>,
+    field: &[u8],
+    value: &[u8],
+    limits: HashLimits,
+) -> bool {
+    let in_record = hash.elements();
+    match in_record.is_some_and(|mut packed| overwrite(&mut packed, field, value, limits)) {
+        true => false,
+        false => hash.set(field, value, limits),
+    }
 }
 
 /// Sets a field that does not exist yet. Reply: 1 if set. Journal: verbatim.
@@ -169,7 +186,7 @@ fn hsetnx(
     let (key, field, value) = (args.key()?, args.bytes()?, args.bytes()?);
     let limits = HashLimits::from(ctx.options);
     let mut hash = ctx.get_or_create::<Hash>(key)?;
-    if hash.get(field).is_some() {
+    if hash.view().get(field).is_some() {
         reply.integer(0);
         return Ok(Written::unchanged());
     }
@@ -202,7 +219,7 @@ fn hmget(
 }
 
 /// Replies with the value of one field, null if there is none.
-fn value_of(hash: Option<&Hash>, field: &[u8], reply: &mut Writer<'_>) {
+fn value_of(hash: Option<HashRef<'_>>, field: &[u8], reply: &mut Writer<'_>) {
     match hash.and_then(|hash| hash.get(field)) {
         Some(value) => reply.bulk(&value),
         None => reply.null(),
@@ -220,12 +237,12 @@ fn hdel(
         reply.integer(0);
         return Ok(Written::unchanged());
     };
-    let old_len = hash.len();
+    let old_len = hash.view().len();
     args.rest().for_each(|field| {
         hash.remove(field);
     });
-    let removed_count = old_len - hash.len();
-    let is_emptied = hash.is_empty();
+    let removed_count = old_len - hash.view().len();
+    let is_emptied = hash.view().is_empty();
     drop(hash);
     reply.integer(removed_count as i64);
     if removed_count == 0 {
@@ -254,7 +271,7 @@ fn hlen(
     mut args: Args<'_>,
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    reply.integer(ctx.get::<Hash>(args.key()?)?.map_or(0, Hash::len) as i64);
+    reply.integer(ctx.get::<Hash>(args.key()?)?.map_or(0, HashRef::len) as i64);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
 use crate::types::element::Text;
-use crate::types::hash::Hash;
+use crate::types::hash::{Hash, HashRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::{Resp, Writer};
 
@@ -85,8 +85,8 @@ fn hgetall(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
-    reply.map(hash.map_or(0, Hash::len));
-    for (field, value) in hash.into_iter().flat_map(Hash::iter) {
+    reply.map(hash.map_or(0, HashRef::len));
+    for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
         reply.bulk(&field);
         reply.bulk(&value);
     }
@@ -99,8 +99,8 @@ fn hkeys(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
-    reply.array(hash.map_or(0, Hash::len));
-    hash.into_iter().flat_map(Hash::iter).for_each(|(field, _)| reply.bulk(&field));
+    reply.array(hash.map_or(0, HashRef::len));
+    hash.into_iter().flat_map(HashRef::iter).for_each(|(field, _)| reply.bulk(&field));
     Ok(())
 }
 
@@ -110,8 +110,8 @@ fn hvals(
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
-    reply.array(hash.map_or(0, Hash::len));
-    hash.into_iter().flat_map(Hash::iter).for_each(|(_, value)| reply.bulk(&value));
+    reply.array(hash.map_or(0, HashRef::len));
+    hash.into_iter().flat_map(HashRef::iter).for_each(|(_, value)| reply.bulk(&value));
     Ok(())
 }
 

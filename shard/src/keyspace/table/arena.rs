@@ -1,8 +1,8 @@
 //! The memory that one segment's records lie in: pages, filled from the front.
 //!
-//! All pages but the last have [`PAGE`] bytes; the last grows in steps of [`STEP`]. Both are sizes that the allocator
-//! gives exactly, and every segment uses the same few: what one gives back fits the next, so that nothing stays between
-//! as segments grow at different times. A record never lies across pages.
+//! All pages but the last have [`PAGE`] bytes; the last grows in steps of [`STEP`] or what the allocator gives above that.
+//! These are sizes that it gives exactly, and every segment uses the same few: what one gives back fits the next, so
+//! that nothing stays between as segments grow at different times. A record never lies across pages.
 //!
 //! An *offset* counts units of [`UNIT`] bytes from the start of the first page; 16 bits reach over [`ARENA_MAX`] bytes.
 //! What is freed becomes a *hole*, and holes are chained through their first bytes:
@@ -20,7 +20,7 @@ use crate::memory::block_size;
 /// What offsets count.
 pub(super) const UNIT: usize = 2;
 /// Bytes of a page.
-const PAGE: usize = 2048;
+const PAGE: usize = 4096;
 /// Bytes by which the last page grows.
 const STEP: usize = 256;
 /// Units of a page.
@@ -119,7 +119,7 @@ impl Arena {
 
     /// Gives back what the last page has too much, after the arena has been filled in one go.
     pub(super) fn finish(&mut self) {
-        let len = (self.tail_len as usize).next_multiple_of(STEP);
+        let len = tail_size(self.tail_len as usize, STEP);
         if self.pages.last().is_some_and(|tail| tail.len() > len) {
             self.resize_tail(len);
         }
@@ -192,7 +192,7 @@ impl Arena {
         let at = self.tail_len as usize;
         let offset = (self.pages.len() - 1) * PAGE_UNITS + at / UNIT;
         if self.pages.last().is_some_and(|tail| tail.len() < at + size) {
-            self.resize_tail((at + size).next_multiple_of(step));
+            self.resize_tail(tail_size(at + size, step));
         }
         self.tail_len += size as u32;
         Some(offset as u16)
@@ -210,6 +210,11 @@ impl Arena {
 
 fn split(offset: u16) -> (usize, usize) {
     (usize::from(offset) / PAGE_UNITS, usize::from(offset) % PAGE_UNITS * UNIT)
+}
+
+/// Bytes of a last page that has `len` of them taken and grows by `step`.
+fn tail_size(len: usize, step: usize) -> usize {
+    block_size(len.next_multiple_of(step))
 }
 
 fn rounded(size: usize) -> usize {

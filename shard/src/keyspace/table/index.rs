@@ -11,13 +11,23 @@
 //! is full it goes to the next, and each group that it has passed counts one more in `spill`. So a lookup reads one line
 //! and compares one key, but for chance, and it is over at the first group that nothing has passed.
 //!
-//! Groups may be any number, so the index grows in steps of about a fifth.
+//! Groups are allocated in *blocks* of four, and the index grows by a block at a time. So all indexes are made of pieces
+//! of one size, and what one gives back fits the next. Were an index a single allocation, all of a table, which have
+//! about as many records each, would grow from one size of the allocator to the next at about the same time, and the
+//! memory of the old size would stay behind.
 
 use super::KeyHash;
 use crate::memory::block_size;
+use smallvec::SmallVec;
 
 /// Slots of one group.
 pub(super) const GROUP_LEN: usize = 20;
+/// Groups of one block.
+const BLOCK_LEN: usize = 4;
+/// Blocks whose pointers lie in the index itself: enough for a segment before it is split.
+const INLINE_BLOCKS: usize = 6;
+/// Slots of the smallest index.
+pub(super) const SLOTS_MIN: usize = BLOCK_LEN * GROUP_LEN;
 /// Bytes of the tag and the offset of a slot.
 pub(super) const SLOT_SIZE: usize = 3;
 /// Tags in front of the spill count, in words.
@@ -65,20 +75,16 @@ impl Group {
 /// The slots of one segment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    groups: Box<[Group]>,
+    blocks: SmallVec<[Box<[Group; BLOCK_LEN]>; INLINE_BLOCKS]>,
     len: usize,
 }
 
 impl Index {
-    /// An index with room for `len` records and a few more.
+    /// An index with room for `len` records at least.
     pub(super) fn with_room(len: usize) -> Self {
-        if len == 0 {
-            return Index::default();
-        }
-        let group_count = (len * LOAD_SLOTS).div_ceil(LOAD_MAX * GROUP_LEN);
-        // All that the allocator would give anyway.
-        let group_count = block_size(group_count * size_of::<Group>()) / size_of::<Group>();
-        Index { groups: vec![Group::EMPTY; group_count].into_boxed_slice(), len: 0 }
+        let block_count = (len * LOAD_SLOTS).div_ceil(LOAD_MAX * SLOTS_MIN);
+        let blocks = (0..block_count).map(|_| Box::new([Group::EMPTY; BLOCK_LEN]));
+        Index { blocks: blocks.collect(), len: 0 }
     }
 
     /// How many slots are taken.
@@ -88,7 +94,7 @@ impl Index {
 
     /// How many slots there are; a slot's number is below.
     pub(super) fn slot_count(&self) -> usize {
-        self.groups.len() * GROUP_LEN
+        self.group_count() * GROUP_LEN
     }
 
     /// How many records there is room for.
@@ -98,32 +104,46 @@ impl Index {
 
     /// Bytes of heap, as the allocator counts them.
     pub(super) fn heap_size(&self) -> usize {
-        block_size(size_of_val(&*self.groups))
+        let list_len = if self.blocks.spilled() { self.blocks.capacity() } else { 0 };
+        self.blocks.len() * block_size(BLOCK_LEN * size_of::<Group>())
+            + block_size(list_len * size_of::<Box<[Group; BLOCK_LEN]>>())
+    }
+
+    #[inline]
+    fn group_count(&self) -> usize {
+        self.blocks.len() * BLOCK_LEN
+    }
+
+    #[inline]
+    fn group(&self, at: usize) -> &Group {
+        &self.blocks[at / BLOCK_LEN][at % BLOCK_LEN]
+    }
+
+    #[inline]
+    fn group_mut(&mut self, at: usize) -> &mut Group {
+        &mut self.blocks[at / BLOCK_LEN][at % BLOCK_LEN]
     }
 
     /// The offset in slot `slot`, if it is taken.
     #[inline]
     pub(super) fn get(&self, slot: usize) -> Option<u16> {
-        let group = &self.groups[slot / GROUP_LEN];
+        let group = self.group(slot / GROUP_LEN);
         let slot = slot % GROUP_LEN;
         (group.tags[slot] != 0).then(|| group.offsets[slot])
     }
 
     /// Changes the offset in slot `slot`, which is taken.
     pub(super) fn set(&mut self, slot: usize, offset: u16) {
-        self.groups[slot / GROUP_LEN].offsets[slot % GROUP_LEN] = offset;
+        self.group_mut(slot / GROUP_LEN).offsets[slot % GROUP_LEN] = offset;
     }
 
     /// The slot of `hash` whose offset `is_it` accepts.
     #[inline]
     pub(super) fn find(&self, hash: KeyHash, mut is_it: impl FnMut(u16) -> bool) -> Option<usize> {
-        if self.groups.is_empty() {
-            return None;
-        }
         let tag = tag(hash);
         let mut at = self.home(hash);
-        for _ in 0..self.groups.len() {
-            let group = &self.groups[at];
+        for _ in 0..self.group_count() {
+            let group = self.group(at);
             let mut found = group.matching(tag);
             while found != 0 {
                 let slot = found.trailing_zeros() as usize;
@@ -143,13 +163,16 @@ impl Index {
     /// Loads what a lookup of `hash` reads first; the number means nothing.
     #[inline]
     pub(super) fn touch(&self, hash: KeyHash) -> u8 {
-        self.groups.get(self.home(hash)).map_or(0, |group| group.tags[0])
+        if self.blocks.is_empty() { 0 } else { self.group(self.home(hash)).tags[0] }
     }
 
     /// The offset that a lookup of `hash` compares first: most often the right one.
     #[inline]
     pub(super) fn first_candidate(&self, hash: KeyHash) -> Option<u16> {
-        let group = self.groups.get(self.home(hash))?;
+        if self.blocks.is_empty() {
+            return None;
+        }
+        let group = self.group(self.home(hash));
         let slot = group.matching(tag(hash)).trailing_zeros() as usize;
         group.offsets.get(slot).copied()
     }
@@ -159,7 +182,7 @@ impl Index {
         debug_assert!(self.len < self.slot_count());
         let mut at = self.home(hash);
         loop {
-            let group = &mut self.groups[at];
+            let group = self.group_mut(at);
             let empty = group.matching(0);
             if empty != 0 {
                 let slot = empty.trailing_zeros() as usize;
@@ -178,13 +201,13 @@ impl Index {
         let end = slot / GROUP_LEN;
         let mut at = self.home(hash);
         while at != end {
-            let spill = &mut self.groups[at].tags[SPILL];
+            let spill = &mut self.group_mut(at).tags[SPILL];
             if *spill < SPILL_MAX {
                 *spill -= 1;
             }
             at = self.after(at);
         }
-        self.groups[end].tags[slot % GROUP_LEN] = 0;
+        self.group_mut(end).tags[slot % GROUP_LEN] = 0;
         self.len -= 1;
     }
 
@@ -196,12 +219,12 @@ impl Index {
     #[inline]
     fn home(&self, hash: KeyHash) -> usize {
         // The low bits as a fraction of all groups.
-        (usize::from(hash.low_bits()) * self.groups.len()) >> u16::BITS
+        (usize::from(hash.low_bits()) * self.group_count()) >> u16::BITS
     }
 
     #[inline]
     fn after(&self, at: usize) -> usize {
-        if at + 1 == self.groups.len() { 0 } else { at + 1 }
+        if at + 1 == self.group_count() { 0 } else { at + 1 }
     }
 }
 

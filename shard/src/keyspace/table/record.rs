@@ -6,9 +6,10 @@
 //!  | form | access | key    | value      | expiry   | key         | value         |
 //!  |  u8  |  u24   | len u8 | len u8     | u48 ms   |             |               |
 //!  +------+--------+--------+------------+----------+-----...-----+------...------+
-//!                             texts only   if any
+//!                        texts and packed  if any
 //!
-//! form   bits 0-3  value: 0-3 integer of 1, 2, 4, 8 bytes; 4 text; 5 text that was changed in place; 6 elsewhere
+//! form   bits 0-3  value: 0-3 integer of 1, 2, 4, 8 bytes; 4 text; 5 text that was changed in place; 6 elsewhere;
+//!                  7 packed hash: how many elements there are (u8), then these (`types::packed`)
 //!        bits 4-5  expiry: 0 none; 1 six bytes; 2 eight bytes, for times that six cannot hold
 //!        bit  6    the key is elsewhere too
 //! ```
@@ -17,20 +18,25 @@
 
 use super::arena::is_same_room;
 use crate::keyspace::access::Access;
+use crate::types::packed::{PackedMut, PackedRef};
 use crate::types::string::StrRef;
+use crate::value::{PackedKind, PackedValue, ValueRef};
 
 /// Longest record, as far as that is chosen: a value that would make it longer goes elsewhere. (An expiry that is set
 /// afterwards may make it a few bytes longer.)
 pub(super) const RECORD_MAX: usize = 256;
 /// Longest key in a record.
 const KEY_MAX: usize = 160;
-/// Bytes before the expiry, without the length of a text.
+/// Bytes before the expiry, without the length of the value.
 const HEAD: usize = 5;
 
 const KIND_MASK: u8 = 0x0F;
 const KIND_TEXT: u8 = 4;
 const KIND_CHANGED_TEXT: u8 = 5;
 const KIND_OUTSIDE: u8 = 6;
+/// The first kind of packed collections; the others follow in the order of [`PACKED_KINDS`].
+const KIND_PACKED: u8 = 7;
+const PACKED_KINDS: [PackedKind; 1] = [PackedKind::Hash];
 const EXPIRY_SHIFT: u32 = 4;
 const EXPIRY_MASK: u8 = 0x30;
 const EXPIRY_SHORT: u8 = 1 << EXPIRY_SHIFT;
@@ -45,17 +51,22 @@ const KEY_START: [u8; 128] = {
     let mut form = 0;
     while form < 128 {
         let kind = form as u8 & KIND_MASK;
-        let text = (kind == KIND_TEXT || kind == KIND_CHANGED_TEXT) as usize;
+        let value_len = has_len(kind) as usize;
         let expiry = match form as u8 & EXPIRY_MASK {
             EXPIRY_SHORT => 6,
             EXPIRY_LONG => 8,
             _ => 0,
         };
-        starts[form] = (HEAD + text + expiry) as u8;
+        starts[form] = (HEAD + value_len + expiry) as u8;
         form += 1;
     }
     starts
 };
+
+/// Whether the head of a record says how long a value of this kind is.
+const fn has_len(kind: u8) -> bool {
+    kind == KIND_TEXT || kind == KIND_CHANGED_TEXT || kind >= KIND_PACKED
+}
 
 /// A place among what a segment keeps outside its arena.
 pub(super) type OutsideId = u16;
@@ -84,8 +95,44 @@ impl RecordKey<'_> {
 pub(super) enum RecordValue<'a> {
     /// A string.
     Inside(StrRef<'a>),
+    /// A small collection.
+    Packed(PackedValue<'a>),
     /// Anything else, kept outside.
     Outside(OutsideId),
+}
+
+impl<'a> RecordValue<'a> {
+    /// `value`, if it may lie in a record beside a key that takes `key_size` bytes there.
+    #[inline]
+    pub(super) fn fitting(key_size: usize, value: ValueRef<'a>) -> Option<Self> {
+        if let ValueRef::String(string) = value {
+            return is_short_string(key_size, string).then_some(RecordValue::Inside(string));
+        }
+        let packed = value.packed()?;
+        let size = HEAD + 1 + key_size + 1 + packed.elements.bytes().len();
+        (size <= RECORD_MAX).then_some(RecordValue::Packed(packed))
+    }
+
+    /// Bytes it takes in a record.
+    #[inline]
+    pub(super) fn size(self) -> usize {
+        match self {
+            RecordValue::Inside(StrRef::Int(integer)) => 1 << integer_kind(integer),
+            RecordValue::Inside(StrRef::Embedded(text) | StrRef::Raw(text)) => text.len(),
+            RecordValue::Packed(packed) => 1 + packed.elements.bytes().len(),
+            RecordValue::Outside(_) => size_of::<OutsideId>(),
+        }
+    }
+
+    /// It, to read, if it is in the record.
+    #[inline]
+    pub(super) fn view(self) -> Option<ValueRef<'a>> {
+        match self {
+            RecordValue::Inside(string) => Some(ValueRef::String(string)),
+            RecordValue::Packed(packed) => Some(packed.view()),
+            RecordValue::Outside(_) => None,
+        }
+    }
 }
 
 /// What a record says.
@@ -103,7 +150,7 @@ pub(super) fn is_short_key(key: &[u8]) -> bool {
 }
 
 /// Whether `string` may lie in a record beside a key that takes `key_size` bytes there.
-pub(super) fn is_short_string(key_size: usize, string: StrRef<'_>) -> bool {
+fn is_short_string(key_size: usize, string: StrRef<'_>) -> bool {
     match string {
         StrRef::Int(_) => true,
         StrRef::Embedded(text) | StrRef::Raw(text) => {
@@ -115,13 +162,13 @@ pub(super) fn is_short_string(key_size: usize, string: StrRef<'_>) -> bool {
 impl<'a> Record<'a> {
     /// Bytes it takes.
     pub(super) fn size(&self) -> usize {
-        usize::from(KEY_START[usize::from(self.form())]) + self.key.size() + self.value_size()
+        usize::from(KEY_START[usize::from(self.form())]) + self.key.size() + self.value.size()
     }
 
     /// Its value, if that is kept outside.
     pub(super) fn outside_value(&self) -> Option<OutsideId> {
         match self.value {
-            RecordValue::Inside(_) => None,
+            RecordValue::Inside(_) | RecordValue::Packed(_) => None,
             RecordValue::Outside(id) => Some(id),
         }
     }
@@ -131,6 +178,7 @@ impl<'a> Record<'a> {
             RecordValue::Inside(StrRef::Int(integer)) => integer_kind(integer),
             RecordValue::Inside(StrRef::Embedded(_)) => KIND_TEXT,
             RecordValue::Inside(StrRef::Raw(_)) => KIND_CHANGED_TEXT,
+            RecordValue::Packed(packed) => KIND_PACKED + packed.kind as u8,
             RecordValue::Outside(_) => KIND_OUTSIDE,
         };
         let expiry = match self.expire_at_ms {
@@ -140,14 +188,6 @@ impl<'a> Record<'a> {
         };
         let key = if matches!(self.key, RecordKey::Outside(_)) { LONG_KEY } else { 0 };
         value | expiry | key
-    }
-
-    fn value_size(&self) -> usize {
-        match self.value {
-            RecordValue::Inside(StrRef::Int(integer)) => 1 << integer_kind(integer),
-            RecordValue::Inside(StrRef::Embedded(text) | StrRef::Raw(text)) => text.len(),
-            RecordValue::Outside(_) => size_of::<OutsideId>(),
-        }
     }
 
     /// Writes it to the front of `bytes`.
@@ -174,7 +214,7 @@ impl<'a> Record<'a> {
             let len = if is_short_expiry(at_ms) { 6 } else { 8 };
             bytes[key_start - len..key_start].copy_from_slice(&at_ms.to_le_bytes()[..len]);
         }
-        let value = &mut bytes[value_start..value_start + self.value_size()];
+        let value = &mut bytes[value_start..value_start + self.value.size()];
         match self.value {
             RecordValue::Inside(StrRef::Int(integer)) => {
                 value.copy_from_slice(&integer.to_le_bytes()[..value.len()]);
@@ -182,6 +222,11 @@ impl<'a> Record<'a> {
             RecordValue::Inside(StrRef::Embedded(text) | StrRef::Raw(text)) => {
                 value.copy_from_slice(text);
                 bytes[HEAD] = text.len() as u8;
+            }
+            RecordValue::Packed(PackedValue { elements, .. }) => {
+                value[0] = elements.len() as u8;
+                value[1..].copy_from_slice(elements.bytes());
+                bytes[HEAD] = 1 + elements.bytes().len() as u8;
             }
             RecordValue::Outside(id) => value.copy_from_slice(&id.to_le_bytes()),
         }
@@ -201,11 +246,11 @@ impl<'a> Record<'a> {
         let new = Record { key, value, expire_at_ms, access };
         let key_start = usize::from(KEY_START[usize::from(bytes[0] & 0x7F)]);
         let value_start = key_start + usize::from(bytes[4]);
-        let old_len = match bytes[0] & KIND_MASK {
-            KIND_TEXT | KIND_CHANGED_TEXT => usize::from(bytes[HEAD]),
-            _ => new.value_size(),
+        let old_len = match has_len(bytes[0] & KIND_MASK) {
+            true => usize::from(bytes[HEAD]),
+            false => value.size(),
         };
-        let len = new.value_size();
+        let len = value.size();
         if bytes[0] != new.form() || !is_same_room(value_start + old_len, value_start + len) {
             return false;
         }
@@ -234,10 +279,33 @@ impl<'a> Record<'a> {
             KIND_CHANGED_TEXT => {
                 RecordValue::Inside(StrRef::Raw(&rest[..usize::from(bytes[HEAD])]))
             }
-            _ => RecordValue::Outside(u16::from_le_bytes(fixed(rest))),
+            KIND_OUTSIDE => RecordValue::Outside(u16::from_le_bytes(fixed(rest))),
+            kind => {
+                let elements = PackedRef::new(&rest[1..usize::from(bytes[HEAD])], rest[0].into());
+                let kind = PACKED_KINDS[usize::from(kind - KIND_PACKED)];
+                RecordValue::Packed(PackedValue { kind, elements })
+            }
         };
         Record { key, value, expire_at_ms: read_expiry(bytes), access: read_access(bytes) }
     }
+}
+
+/// Whether the record at the front of `bytes` has a packed collection in it.
+#[inline]
+pub(super) fn is_packed(bytes: &[u8]) -> bool {
+    bytes[0] & KIND_MASK >= KIND_PACKED
+}
+
+/// The elements of the packed collection in the record at the front of `bytes`.
+#[inline]
+pub(super) fn elements_mut(bytes: &mut [u8]) -> Option<PackedMut<'_>> {
+    if !is_packed(bytes) {
+        return None;
+    }
+    let start = usize::from(KEY_START[usize::from(bytes[0] & 0x7F)]) + usize::from(bytes[4]);
+    let end = start + usize::from(bytes[HEAD]);
+    let (count, elements) = bytes[start..end].split_first_mut()?;
+    Some(PackedMut::new(elements, u32::from(*count)))
 }
 
 /// The key of the record at the front of `bytes`.

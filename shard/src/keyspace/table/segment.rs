@@ -15,8 +15,9 @@ use super::{KeyHash, Place, hash_key};
 use crate::keyspace::access::Access;
 use crate::keyspace::entry::{Entry, EntryRef};
 use crate::memory::block_size;
+use crate::types::packed::PackedMut;
 use crate::types::string::StrRef;
-use crate::value::{Value, ValueRef};
+use crate::value::{Typed, Value, ValueRef};
 use ahash::RandomState;
 use smallvec::SmallVec;
 use std::ops::{Add, Sub};
@@ -35,6 +36,22 @@ pub(super) enum NewValue<'a> {
     String(StrRef<'a>),
     /// Any value.
     Owned(Value),
+}
+
+impl NewValue<'_> {
+    fn view(&self) -> ValueRef<'_> {
+        match self {
+            NewValue::String(string) => ValueRef::String(*string),
+            NewValue::Owned(value) => value.view(),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            NewValue::String(string) => Value::String(string.to_str()),
+            NewValue::Owned(value) => value,
+        }
+    }
 }
 
 /// Bytes, as the allocator counts them.
@@ -94,7 +111,7 @@ impl Default for Segment {
 impl Segment {
     /// An empty segment that is going to have about `len` entries at once.
     fn with_room(len: usize) -> Self {
-        Segment { index: Index::with_room(len + len / 8), ..Segment::default() }
+        Segment { index: Index::with_room(len), ..Segment::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,7 +147,7 @@ impl Segment {
             }
         };
         let value = match record.value {
-            RecordValue::Inside(_) => 0,
+            RecordValue::Inside(_) | RecordValue::Packed(_) => 0,
             RecordValue::Outside(id) => {
                 size_of::<Value>() + self.outside().values.get(id).heap_size()
             }
@@ -182,6 +199,7 @@ impl Segment {
     fn view<'a>(&'a self, record: &Record<'a>, place: Place) -> EntryRef<'a> {
         let value = match record.value {
             RecordValue::Inside(string) => ValueRef::String(string),
+            RecordValue::Packed(packed) => packed.view(),
             RecordValue::Outside(id) => self.outside().values.get(id).view(),
         };
         EntryRef { value, expire_at_ms: record.expire_at_ms, access: record.access, place }
@@ -221,26 +239,17 @@ impl Segment {
     ) -> usize {
         if self.len() >= self.index.room() {
             let len = self.len();
-            tools.work.measure(len, || self.rebuild_index(len + 1 + len / 8, &tools.hasher));
+            tools.work.measure(len, || self.rebuild_index(len + 1, &tools.hasher));
         }
         let key = match record::is_short_key(key) {
             true => RecordKey::Inside(key),
             false => RecordKey::Outside(self.put_key_outside(key.into())),
         };
-        match value {
-            NewValue::Owned(Value::String(string)) => {
-                let value = self.put_string(key.size(), string.view());
-                self.add(hash, Record { key, value, expire_at_ms, access }, &mut tools.work)
-            }
-            NewValue::Owned(value) => {
-                let value = RecordValue::Outside(self.put_outside(value));
-                self.add(hash, Record { key, value, expire_at_ms, access }, &mut tools.work)
-            }
-            NewValue::String(string) => {
-                let value = self.put_string(key.size(), string);
-                self.add(hash, Record { key, value, expire_at_ms, access }, &mut tools.work)
-            }
+        if let Some(value) = RecordValue::fitting(key.size(), value.view()) {
+            return self.add(hash, Record { key, value, expire_at_ms, access }, &mut tools.work);
         }
+        let value = RecordValue::Outside(self.put_outside(value.into_value()));
+        self.add(hash, Record { key, value, expire_at_ms, access }, &mut tools.work)
     }
 
     /// Adds a record whose parts outside are in place.
@@ -260,20 +269,36 @@ impl Segment {
         work: &mut Work,
     ) -> Option<Value> {
         let key_size = self.record(slot).expect("a place names an entry").key.size();
-        match value {
-            NewValue::Owned(Value::String(string)) => {
-                let value = self.put_string(key_size, string.view());
-                self.rewrite(slot, value, expire_at_ms, access, work)
-            }
-            NewValue::Owned(value) => {
-                let value = RecordValue::Outside(self.put_outside(value));
-                self.rewrite(slot, value, expire_at_ms, access, work)
-            }
-            NewValue::String(string) => {
-                let value = self.put_string(key_size, string);
-                self.rewrite(slot, value, expire_at_ms, access, work)
-            }
+        if let Some(value) = RecordValue::fitting(key_size, value.view()) {
+            return self.rewrite(slot, value, expire_at_ms, access, work);
         }
+        let value = RecordValue::Outside(self.put_outside(value.into_value()));
+        self.rewrite(slot, value, expire_at_ms, access, work)
+    }
+
+    /// Whether there is a packed collection in the record of `slot`.
+    #[inline]
+    pub(super) fn is_packed(&self, slot: usize) -> bool {
+        record::is_packed(self.arena.bytes(self.offset(slot)))
+    }
+
+    /// The elements of the packed collection in the record of `slot`, to replace some by others of the same size.
+    pub(super) fn elements_mut(&mut self, slot: usize) -> Option<PackedMut<'_>> {
+        let offset = self.offset(slot);
+        record::elements_mut(self.arena.bytes_mut(offset))
+    }
+
+    /// Puts `value` in place of the packed collection in the record of `slot`.
+    pub(super) fn put_back<T: Typed>(&mut self, slot: usize, value: T, work: &mut Work) {
+        let record = self.record(slot).expect("a place names an entry");
+        let (key_size, expire_at_ms, access) =
+            (record.key.size(), record.expire_at_ms, record.access);
+        if let Some(value) = RecordValue::fitting(key_size, value.view()) {
+            self.rewrite(slot, value, expire_at_ms, access, work);
+            return;
+        }
+        let value = RecordValue::Outside(self.put_outside(value.into_value()));
+        self.rewrite(slot, value, expire_at_ms, access, work);
     }
 
     /// Puts a string and an expiry into `slot` if they take the same room as what is there: bytes do not change then.
@@ -297,27 +322,12 @@ impl Segment {
 
     /// Changes when the entry in `slot` expires.
     pub(super) fn set_expiry(&mut self, slot: usize, at_ms: Option<i64>, work: &mut Work) {
-        let record = self.record(slot).expect("a place names an entry");
-        let access = record.access;
-        match record.value {
-            RecordValue::Outside(id) => {
-                self.rewrite(slot, RecordValue::Outside(id), at_ms, access, work);
-            }
-            RecordValue::Inside(StrRef::Int(integer)) => {
-                let value = RecordValue::Inside(StrRef::Int(integer));
-                self.rewrite(slot, value, at_ms, access, work);
-            }
-            RecordValue::Inside(StrRef::Embedded(text)) => {
-                let text = SmallVec::<[u8; 256]>::from_slice(text);
-                let value = RecordValue::Inside(StrRef::Embedded(&text));
-                self.rewrite(slot, value, at_ms, access, work);
-            }
-            RecordValue::Inside(StrRef::Raw(text)) => {
-                let text = SmallVec::<[u8; 256]>::from_slice(text);
-                let value = RecordValue::Inside(StrRef::Raw(&text));
-                self.rewrite(slot, value, at_ms, access, work);
-            }
-        }
+        let offset = self.offset(slot);
+        let size = Record::read(self.arena.bytes(offset)).size();
+        // The record may move, so its value is handed on from a copy.
+        let copy = SmallVec::<[u8; 256]>::from_slice(&self.arena.bytes(offset)[..size]);
+        let record = Record::read(&copy);
+        self.rewrite(slot, record.value, at_ms, record.access, work);
     }
 
     /// Changes when the entry in `slot` was last used.
@@ -406,12 +416,9 @@ impl Segment {
     pub(super) fn take(&mut self, slot: usize, tools: &mut Tools) -> Entry {
         let record = self.record(slot).expect("a place names an entry");
         let (expire_at_ms, access) = (record.expire_at_ms, record.access);
-        let string = match record.value {
-            RecordValue::Inside(string) => Some(Value::String(string.to_str())),
-            RecordValue::Outside(_) => None,
-        };
+        let inside = record.value.view().map(ValueRef::to_value);
         let value = self.remove(slot, tools);
-        let value = value.or(string).expect("a value is inside or outside");
+        let value = value.or(inside).expect("a value is inside or outside");
         Entry::new(value).with_expiry(expire_at_ms).with_access(access)
     }
 
@@ -465,15 +472,13 @@ impl Segment {
             *slot += 1;
             let Some(record) = self.record(at) else { continue };
             let key = self.key_of(&record).into();
-            let entry = match record.value {
-                RecordValue::Inside(string) => Entry::new(Value::String(string.to_str())),
-                RecordValue::Outside(id) => {
-                    let (expire_at_ms, access) = (record.expire_at_ms, record.access);
-                    let entry = Entry::new(self.take_outside_quietly(id));
-                    return Some((key, entry.with_expiry(expire_at_ms).with_access(access)));
-                }
+            let (expire_at_ms, access) = (record.expire_at_ms, record.access);
+            let value = match record.value {
+                RecordValue::Outside(id) => self.take_outside_quietly(id),
+                RecordValue::Inside(string) => Value::String(string.to_str()),
+                RecordValue::Packed(packed) => packed.view().to_value(),
             };
-            let entry = entry.with_expiry(record.expire_at_ms).with_access(record.access);
+            let entry = Entry::new(value).with_expiry(expire_at_ms).with_access(access);
             return Some((key, entry));
         }
         None
@@ -504,15 +509,6 @@ impl Segment {
 
     fn outside(&self) -> &Outside {
         self.outside.as_ref().expect("a record names something outside")
-    }
-
-    /// Decides where a string lies beside a key that takes `key_size` bytes.
-    #[inline]
-    fn put_string<'a>(&mut self, key_size: usize, string: StrRef<'a>) -> RecordValue<'a> {
-        if record::is_short_string(key_size, string) {
-            return RecordValue::Inside(string);
-        }
-        RecordValue::Outside(self.put_outside(Value::String(string.to_str())))
     }
 
     fn put_outside(&mut self, value: Value) -> OutsideId {

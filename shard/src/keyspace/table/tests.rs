@@ -1,5 +1,7 @@
 //! The table against a map, and its invariants while it grows and shrinks.
 
+mod collections;
+
 use super::*;
 use crate::options::Options;
 use crate::rng::Rng;

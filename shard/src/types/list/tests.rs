@@ -173,3 +173,21 @@ fn a_long_list_is_a_queue_in_either_direction() {
         assert_eq!(list.heap_size(), 0);
     }
 }
+
+#[test]
+fn a_short_queue_is_not_made_anew_at_each_step() {
+    let mut list = List::default();
+    (0..100).for_each(|_| push(&mut list, End::Right, &[b'x'; 16], limit(-2)));
+    let mut run_count_changes = 0;
+    for _ in 0..1000 {
+        let run_count = list.runs.len();
+        push(&mut list, End::Left, &[b'x'; 16], limit(-2));
+        list.remove(list.range_at(End::Right, 1));
+        run_count_changes += usize::from(list.runs.len() != run_count);
+        list.check_invariants();
+    }
+    // A second run begins, and the first one goes when it is empty.
+    assert_eq!(run_count_changes, 2);
+    assert_eq!(list.len(), 100);
+    assert!(list.heap_size() < 4000, "{}", list.heap_size());
+}

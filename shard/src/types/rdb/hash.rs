@@ -2,17 +2,17 @@
 
 use super::{check_filled, for_each_in_listpack, for_each_in_ziplist};
 use crate::options::Options;
-use crate::types::hash::{Hash, HashLimits};
+use crate::types::hash::{Hash, HashLimits, HashRef};
 use crate::value::{Typed, Value};
 use persistence::rdb::listpack::Builder;
 use persistence::rdb::{Element, RdbError, Reader, ValueType, Writer, zipmap};
 
-pub(super) fn value_type(hash: &Hash) -> ValueType {
+pub(super) fn value_type(hash: HashRef<'_>) -> ValueType {
     if hash.encoding() == "listpack" { ValueType::HashListpack } else { ValueType::Hash }
 }
 
 /// Writes a hash as its [`value_type`].
-pub(super) fn save(hash: &Hash, writer: &mut Writer<'_>) {
+pub(super) fn save(hash: HashRef<'_>, writer: &mut Writer<'_>) {
     if value_type(hash) == ValueType::HashListpack {
         let mut builder = Builder::default();
         for (field, value) in hash.iter() {

@@ -86,6 +86,7 @@ fn listpack_of(block: &Block) -> Vec<u8> {
     let push = |builder: &mut Builder, text: Text<'_>| match text {
         Text::Bytes(bytes) => builder.push(bytes),
         Text::Integer(integer) => builder.push_integer(integer),
+        Text::Decimal(_) => text.with_bytes(|bytes| builder.push(bytes)),
     };
     builder.push_integer(block.live_count() as i64);
     builder.push_integer(block.deleted_count() as i64);

@@ -131,8 +131,8 @@ fn what_only_older_servers_write_is_read() {
 
     let hash = load_bytes(ValueType::HashZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::Hash(hash) = hash else { panic!("a hash") };
-    assert!(hash.iter().eq([(Text::Stored(b"a"), Text::Stored(b"1"))]));
-    assert_eq!(hash.encoding(), "listpack");
+    assert!(hash.view().iter().eq([(Text::Stored(b"a"), Text::Stored(b"1"))]));
+    assert_eq!(hash.view().encoding(), "listpack");
     let set = load_bytes(ValueType::SortedSetZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::SortedSet(set) = set else { panic!("a sorted set") };
     assert_eq!(set.score(b"a"), Some(1.0));
@@ -140,7 +140,7 @@ fn what_only_older_servers_write_is_read() {
     let zipmap = b"\x01\x01f\x01\x00v\xff";
     let hash = load_bytes(ValueType::HashZipmap, |writer| writer.string(zipmap)).unwrap();
     let Value::Hash(hash) = hash else { panic!("a hash") };
-    assert_eq!(hash.get(b"f"), Some(Text::Stored(b"v")));
+    assert_eq!(hash.view().get(b"f"), Some(Text::Stored(b"v")));
 
     let set = load_bytes(ValueType::SortedSetText, |writer| {
         writer.length(2);

@@ -10,7 +10,7 @@
 
 use super::id::StreamId;
 use super::text::{self, Reader, Text};
-use crate::memory::block_size;
+use crate::memory::{block_size, shrink};
 use std::iter::FusedIterator;
 
 /// A node of Redis is never larger, whatever `stream-node-max-bytes` says.
@@ -260,7 +260,9 @@ impl Block {
 
     /// Gives back unused room: nothing is added any more.
     pub(super) fn seal(&mut self) {
-        self.bytes.shrink_to_fit();
+        if block_size(self.bytes.len()) < self.heap_size() {
+            shrink(&mut self.bytes, 0);
+        }
     }
 
     /// Panics unless counts and ids agree with the bytes.

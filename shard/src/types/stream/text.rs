@@ -1,4 +1,4 @@
-//! Fields and values as a block holds them: short prefixes, integers as integers.
+//! Fields and values as a block holds them: short prefixes, numbers as numbers, with a point or without.
 //!
 //! Path: `types::stream::block` -> here.
 //! Layout of one text: a byte `b`, then
@@ -9,6 +9,9 @@
 //! | 128 to 223 | `b - 128` bytes | these bytes |
 //! | 224 | a varint `n`, then `n` bytes | these bytes |
 //! | 225 to 232 | `b - 224` bytes, le, sign extended | the decimal digits of this integer |
+//! | 233 to 249 | a varint | the decimal digits of an integer, with a point before the last `b - 232` of them |
+//!
+//! The varint behind the last is twice the integer, or its complement if that is below 0 (*zigzag*).
 //!
 //! Beside it stands what the same text takes in a listpack of Redis, since that decides when a block is full.
 
@@ -18,6 +21,10 @@ use protocol::number;
 const SHORT: u8 = 128;
 /// First byte of a longer string.
 const LONG: u8 = 224;
+/// First byte of an integer of so many bytes more.
+const INTEGER: u8 = LONG;
+/// First byte of a number with so many digits more behind its point.
+const DECIMAL: u8 = INTEGER + 8;
 /// Lengths below this stand in the first byte.
 const SHORT_LEN_END: usize = (LONG - SHORT) as usize;
 
@@ -28,6 +35,64 @@ pub enum Text<'a> {
     Bytes(&'a [u8]),
     /// The decimal digits of an integer.
     Integer(i64),
+    /// A number with a point.
+    Decimal(Decimal),
+}
+
+/// A number with a point, as prices are, whose text has no sign or digit that it could do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// Its digits without the point, and its sign.
+    digits: i64,
+    /// How many of them stand behind the point.
+    places: u8,
+}
+
+impl Decimal {
+    /// So many digits surely fit into an `i64`.
+    const DIGITS_MAX: usize = 18;
+    /// A sign, the digits and the point.
+    const LEN_MAX: usize = Self::DIGITS_MAX + 2;
+
+    /// The number whose text is this one, byte for byte.
+    fn of(text: &[u8]) -> Option<Decimal> {
+        let unsigned = text.strip_prefix(b"-");
+        let is_negative = unsigned.is_some();
+        let unsigned = unsigned.unwrap_or(text);
+        if unsigned.len() > Self::DIGITS_MAX + 1 || !unsigned.first()?.is_ascii_digit() {
+            return None;
+        }
+        let point = unsigned.iter().position(|byte| *byte == b'.')?;
+        let (whole, fraction) = (&unsigned[..point], &unsigned[point + 1..]);
+        let has_spare_zero = whole.len() > 1 && whole[0] == b'0';
+        if has_spare_zero || fraction.is_empty() {
+            return None;
+        }
+        let mut digits = 0;
+        for byte in whole.iter().chain(fraction) {
+            let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+            digits = 10 * digits + i64::from(digit);
+        }
+        let is_minus_zero = is_negative && digits == 0;
+        let digits = if is_negative { -digits } else { digits };
+        (!is_minus_zero).then_some(Decimal { digits, places: fraction.len() as u8 })
+    }
+
+    fn with_bytes<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
+        let places = usize::from(self.places);
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(self.digits.unsigned_abs()).as_bytes();
+        let sign_len = usize::from(self.digits < 0);
+        // Before the point stands a zero at least.
+        let end = sign_len + digits.len().max(places + 1);
+        let mut text = [b'0'; Self::LEN_MAX];
+        text[end - digits.len()..end].copy_from_slice(digits);
+        text[..sign_len].fill(b'-');
+        let point = end - places;
+        text.copy_within(point..end, point + 1);
+        text[point] = b'.';
+        take(&text[..=end])
+    }
 }
 
 impl Text<'_> {
@@ -37,29 +102,36 @@ impl Text<'_> {
         match self {
             Text::Bytes(bytes) => take(bytes),
             Text::Integer(integer) => take(itoa::Buffer::new().format(integer).as_bytes()),
+            Text::Decimal(decimal) => decimal.with_bytes(take),
         }
     }
 }
 
 /// Appends `text` to `out`; returns what it would take in a listpack.
 pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) -> usize {
-    match number::parse_i64(text) {
-        Some(integer) => {
-            push_integer(out, integer);
-            listpack_integer_size(integer)
+    if let Some(integer) = number::parse_i64(text) {
+        push_integer(out, integer);
+        return listpack_integer_size(integer);
+    }
+    match Decimal::of(text) {
+        Some(Decimal { digits, places }) => {
+            out.push(DECIMAL + places);
+            push_varint(out, ((digits << 1) ^ (digits >> 63)) as u64);
         }
-        None => {
-            match u8::try_from(text.len()) {
-                Ok(len) if text.len() < SHORT_LEN_END => out.push(SHORT + len),
-                _ => {
-                    out.push(LONG);
-                    push_varint(out, text.len() as u64);
-                }
-            }
-            out.extend_from_slice(text);
-            listpack_string_size(text.len())
+        None => push_bytes(out, text),
+    }
+    listpack_string_size(text.len())
+}
+
+fn push_bytes(out: &mut Vec<u8>, text: &[u8]) {
+    match u8::try_from(text.len()) {
+        Ok(len) if text.len() < SHORT_LEN_END => out.push(SHORT + len),
+        _ => {
+            out.push(LONG);
+            push_varint(out, text.len() as u64);
         }
     }
+    out.extend_from_slice(text);
 }
 
 fn push_integer(out: &mut Vec<u8>, integer: i64) {
@@ -71,7 +143,7 @@ fn push_integer(out: &mut Vec<u8>, integer: i64) {
     let magnitude = if integer < 0 { !integer } else { integer };
     let bit_count = 65 - magnitude.leading_zeros();
     let size = bit_count.div_ceil(8) as usize;
-    out.push(LONG + size as u8);
+    out.push(INTEGER + size as u8);
     out.extend_from_slice(&integer.to_le_bytes()[..size]);
 }
 
@@ -134,11 +206,16 @@ impl<'a> Reader<'a> {
                 let len = self.varint() as usize;
                 Text::Bytes(self.bytes(len))
             }
-            wide => {
-                let bytes = self.bytes(usize::from(wide - LONG));
+            wide @ ..=DECIMAL => {
+                let bytes = self.bytes(usize::from(wide - INTEGER));
                 let mut all = [0; 8];
                 all[8 - bytes.len()..].copy_from_slice(bytes);
                 Text::Integer(i64::from_le_bytes(all) >> (64 - 8 * bytes.len()))
+            }
+            decimal => {
+                let zigzag = self.varint();
+                let digits = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+                Text::Decimal(Decimal { digits, places: decimal - DECIMAL })
             }
         }
     }
@@ -195,6 +272,18 @@ mod tests {
             ("-9223372036854775808", 9),
             ("9223372036854775808", 20),
             ("007", 4),
+            ("0.5", 2),
+            ("101.25", 4),
+            ("-101.250", 4),
+            ("1700000000.125", 7),
+            ("0.00000000000000001", 2),
+            ("9999999.99999999999", 10),
+            ("99999999.99999999999", 21),
+            (".5", 3),
+            ("5.", 3),
+            ("00.5", 5),
+            ("-0.0", 5),
+            ("1.5e3", 6),
         ] {
             let mut out = Vec::new();
             push(&mut out, text.as_bytes());
@@ -239,6 +328,7 @@ mod tests {
                     any::<i64>().prop_map(|integer| integer.to_string().into_bytes()),
                     (any::<i64>(), 0..63_u32)
                         .prop_map(|(integer, shift)| (integer >> shift).to_string().into_bytes()),
+                    "-?[0-9]{0,19}[.][0-9]{0,19}".prop_map(String::into_bytes),
                 ],
                 0..10,
             ),

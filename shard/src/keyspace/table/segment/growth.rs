@@ -3,21 +3,17 @@
 use super::{Segment, Tools};
 use crate::keyspace::table::KeyHash;
 use crate::keyspace::table::arena::Arena;
-use crate::keyspace::table::index::Index;
+use crate::keyspace::table::index::{Index, SLOTS_MIN};
 use crate::keyspace::table::record::{Record, RecordKey, RecordValue};
 use crate::keyspace::table::work::Work;
 use crate::memory::block_size;
-use crate::types::string::StrRef;
-use crate::value::Value;
 use ahash::RandomState;
 
-/// An index with fewer slots than this is not made smaller.
-const SHRINK_SLOTS_MIN: usize = 64;
-/// A string that an arena without room sends outside has at least this many bytes.
-const TIGHT_LEN_MAX: usize = 8;
+/// A value that an arena without room sends outside takes more bytes than this.
+const TIGHT_SIZE_MAX: usize = 8;
 
 impl Segment {
-    /// Packs the records into a new arena, without holes; if `is_tight` without long strings.
+    /// Packs the records into a new arena, without holes; if `is_tight` without long values.
     pub(super) fn pack(&mut self, is_tight: bool, work: &mut Work) {
         work.measure(self.len(), || {
             let old = std::mem::take(&mut self.arena);
@@ -37,13 +33,11 @@ impl Segment {
         });
     }
 
-    /// The same value, kept outside if it is a long string.
+    /// The same value, kept outside if it is long.
     pub(super) fn tightened<'a>(&mut self, value: RecordValue<'a>) -> RecordValue<'a> {
-        match value {
-            RecordValue::Inside(string @ (StrRef::Embedded(text) | StrRef::Raw(text)))
-                if text.len() > TIGHT_LEN_MAX =>
-            {
-                RecordValue::Outside(self.put_outside(Value::String(string.to_str())))
+        match value.view() {
+            Some(inside) if value.size() > TIGHT_SIZE_MAX => {
+                RecordValue::Outside(self.put_outside(inside.to_value()))
             }
             _ => value,
         }
@@ -59,7 +53,7 @@ impl Segment {
     pub(super) fn tidy(&mut self, tools: &mut Tools) {
         self.tidy_arena(&mut tools.work);
         let len = self.len();
-        if self.slot_count() > SHRINK_SLOTS_MIN && len * 4 < self.index.room() {
+        if self.slot_count() > SLOTS_MIN && len * 4 < self.index.room() {
             tools.work.measure(len, || self.rebuild_index(len + len / 2, &tools.hasher));
         }
     }
@@ -88,7 +82,7 @@ impl Segment {
     pub(in super::super) fn merge(&mut self, mut other: Segment, hasher: &RandomState) {
         let len = self.len() + other.len();
         if len > self.index.room() {
-            self.rebuild_index(len + len / 8, hasher);
+            self.rebuild_index(len, hasher);
         }
         for slot in 0..other.slot_count() {
             if let Some(offset) = other.index.get(slot) {

@@ -4,6 +4,9 @@
 //! Payloads of version 11 stand in `facts/dump-7.2.json`, since the Redis on the PATH may be older. `RDB_SEED=n` repeats
 //! the random values.
 
+mod odd;
+mod streams;
+
 use std::fs;
 use std::path::Path;
 
@@ -62,6 +65,13 @@ fn start(options: Options) -> Server {
 
 fn rialto(shards: usize) -> Server {
     start(Options::rialto().shards(shards))
+}
+
+/// The words of a command.
+type Command = Vec<Vec<u8>>;
+
+fn command(words: &[&str]) -> Command {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
 fn dump(client: &mut Client, key: &str) -> Vec<u8> {
@@ -183,7 +193,7 @@ fn score(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// Commands that make one value of each type under the names of the types, most of them small.
-fn values(rng: &mut Rng) -> Vec<Vec<Vec<u8>>> {
+fn values(rng: &mut Rng) -> Vec<Command> {
     let mut commands = Vec::new();
     let mut make =
         |rng: &mut Rng, name: &str, key: &str, member: &dyn Fn(&mut Rng) -> Vec<Vec<u8>>| {
@@ -290,7 +300,7 @@ fn after_a_crash_the_log_gives_a_digest_that_there_was() {
         is_all_kept = shards == 1;
         history = vec![recovered];
 
-        let mut writes: Vec<Vec<Vec<u8>>> = Vec::new();
+        let mut writes: Vec<Command> = Vec::new();
         for fact in recorded().iter().filter(|fact| fact.payload.len() < SHORT_PAYLOAD) {
             let ttl = if rng.one_in(2) { "0" } else { "1000000000" };
             let key = format!("{shards} {}", fact.name);
@@ -300,7 +310,7 @@ fn after_a_crash_the_log_gives_a_digest_that_there_was() {
         }
         writes.extend(values(&mut rng));
         for line in ["RENAME list renamed", "COPY zset copied REPLACE", "COPY hash renamed"] {
-            writes.push(line.split(' ').map(|word| word.as_bytes().to_vec()).collect());
+            writes.push(command(&line.split(' ').collect::<Vec<_>>()));
         }
         for write in writes {
             let reply = client.call(&write);
