@@ -114,6 +114,8 @@ pub enum Question {
         claims: Claims,
         /// What it wants to know at once.
         then: Option<Box<Question>>,
+        /// Whether it may be told to ask anew: it wants to know nothing on any shard before it has all its locks.
+        is_repeatable: bool,
     },
     /// Lock the whole shard, as [`Question::Lock`] does, for a script that holds it already and has touched this much of
     /// it: it lets go before those who do not need what it has touched.
@@ -227,6 +229,8 @@ pub enum Answer {
     Done(bool),
     /// There is no lock to be had; the text of the error.
     Refused(&'static str),
+    /// Somebody must go first: give back all locks and ask for them anew.
+    Again,
     /// A number.
     Count(u64),
     /// One number per thing asked for.

@@ -187,18 +187,29 @@ impl Locks {
         freed
     }
 
-    /// Those that came behind `id` and conflict with `touched`, or with another of these, in their order.
+    /// Those that came behind `id` and conflict with `touched`, or with another of these that stays, in their order: those
+    /// that stay, and those of which `may_go` is true.
     #[must_use]
-    pub fn behind(&self, id: LockId, touched: &Claims) -> Vec<LockId> {
+    pub fn behind(
+        &self,
+        id: LockId,
+        touched: &Claims,
+        may_go: impl Fn(LockId) -> bool,
+    ) -> (Vec<LockId>, Vec<LockId>) {
         let mut all = touched.clone();
-        let mut behind = Vec::new();
+        let (mut staying, mut going) = (Vec::new(), Vec::new());
         for (other, request) in self.requests.range(id + 1..) {
-            if request.claims.conflicts_with(&all) {
+            if !request.claims.conflicts_with(&all) {
+                continue;
+            }
+            if may_go(*other) {
+                going.push(*other);
+            } else {
                 all.join(request.claims.clone());
-                behind.push(*other);
+                staying.push(*other);
             }
         }
-        behind
+        (staying, going)
     }
 
     /// Turns a granted request into one for the whole shard, as if it came now. Those in `behind` ([`Locks::behind`])
@@ -353,11 +364,10 @@ mod tests {
         locks.request(exclusive(&["b"]));
         locks.request(shared(&["x"]));
         locks.request(exclusive(&["c"]));
-        assert_eq!(
-            locks.behind(0, &exclusive(&["a"])),
-            [1, 3],
-            "x is wanted behind one that wants a"
-        );
+        let behind = |may_go: &dyn Fn(LockId) -> bool| locks.behind(0, &exclusive(&["a"]), may_go);
+        assert_eq!(behind(&|_| false), (vec![1, 3], vec![]), "x is wanted behind one that wants a");
+        assert_eq!(behind(&|id| id == 1), (vec![], vec![1]), "nobody is behind one that goes");
+        assert_eq!(behind(&|id| id == 3), (vec![1], vec![3]));
         let widened = locks.widen(0, &[1, 3]);
         let expected = Widened { id: 5, moved: vec![(1, 6), (3, 7)], granted: vec![2, 4] };
         assert_eq!(widened, expected);
@@ -373,7 +383,7 @@ mod tests {
         let mut locks = Locks::default();
         locks.request(Claims::whole(Mode::Exclusive));
         locks.request(exclusive(&["a"]));
-        let behind = locks.behind(0, &shared(&["a"]));
+        let (behind, _) = locks.behind(0, &shared(&["a"]), |_| false);
         let widened = locks.widen(0, &behind);
         assert_eq!(widened, Widened { id: 2, moved: vec![(1, 3)], granted: vec![2] });
         assert_eq!(release(&mut locks, 2), [3]);

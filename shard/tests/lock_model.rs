@@ -18,6 +18,9 @@ enum Kind {
     OneStep,
     /// It locks, and has its effect on all shards in a later step (RENAME, EXEC over several shards).
     Locking,
+    /// The same, and it asks for nothing but its locks before it has them all: it may be told to ask anew (EXEC without
+    /// watched keys, a script).
+    Repeatable,
     /// It locks, finds that it needs more, gives back its locks and locks both shards whole (a script that uses keys it
     /// has not declared).
     Undeclared,
@@ -70,6 +73,8 @@ enum Message {
     Withdraw(usize),
     /// It ends on the first shard alone.
     End(usize),
+    /// Having been sent back, it gives back what it has or waits for.
+    LetGo(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +101,8 @@ struct Shard {
     running: BTreeSet<usize>,
     /// Who was refused.
     refused: BTreeSet<usize>,
+    /// Who was told to give back its locks and to ask for them anew.
+    sent_back: BTreeSet<usize>,
     /// Transactions in the order of their effects here.
     effects: Vec<usize>,
 }
@@ -117,6 +124,7 @@ impl Shard {
             granted: BTreeSet::new(),
             running: BTreeSet::new(),
             refused: BTreeSet::new(),
+            sent_back: BTreeSet::new(),
             effects: Vec::new(),
         }
     }
@@ -162,11 +170,16 @@ impl Shard {
     /// somebody needs it who may have been on the other shard, it is refused.
     fn widen(&mut self, transactions: &[Transaction], number: usize) {
         let place = self.place_of(number);
-        let behind = self.locks.behind(place, &transactions[number].claims(0));
+        let may_go = |place: LockId| transactions[self.places[&place]].kind == Kind::Repeatable;
+        let (behind, going) = self.locks.behind(place, &transactions[number].claims(0), may_go);
         let is_elsewhere = |place: &LockId| transactions[self.places[place]].is_elsewhere();
         if behind.iter().any(is_elsewhere) {
             self.refused.insert(number);
             return;
+        }
+        for place in going {
+            self.locks.remove(place);
+            self.sent_back.extend(self.places.remove(&place));
         }
         let widened = self.locks.widen(place, &behind);
         self.places.remove(&place);
@@ -212,6 +225,12 @@ impl Shard {
                 let granted = self.release(self.place_of(number));
                 self.grant(transactions, own, granted);
             }
+            Message::LetGo(number) if own == 0 => drop(self.sent_back.remove(&number)),
+            Message::LetGo(number) => {
+                self.granted.remove(&number);
+                let granted = self.release(self.place_of(number));
+                self.grant(transactions, own, granted);
+            }
             Message::Run(_) | Message::Withdraw(_) | Message::End(_) => {}
             Message::Commit(number) | Message::GiveUp(number) => {
                 let is_first_effect = !self.effects.contains(&number);
@@ -251,7 +270,9 @@ impl State {
             let step = match self.phases[number] {
                 Phase::Idle => Some(match transaction.kind {
                     Kind::OneStep => (Message::Request(number), Phase::Ended),
-                    Kind::Locking | Kind::Undeclared => (Message::Request(number), Phase::Waiting),
+                    Kind::Locking | Kind::Repeatable | Kind::Undeclared => {
+                        (Message::Request(number), Phase::Waiting)
+                    }
                     Kind::Widening => (Message::Run(number), Phase::Waiting),
                 }),
                 // One script at a time asks for more than it has.
@@ -260,6 +281,9 @@ impl State {
                         true => (Message::End(number), Phase::Ended),
                         false => (Message::Widen(number), Phase::Widening),
                     })
+                }
+                Phase::Waiting if self.shards[0].sent_back.contains(&number) => {
+                    Some((Message::LetGo(number), Phase::Idle))
                 }
                 Phase::Waiting if is_widening => None,
                 Phase::Widening if is_refused => {
@@ -278,7 +302,10 @@ impl State {
                 _ => None,
             };
             // Locks that are being given back are not had any more.
-            let is_leaving = (0..SHARDS).any(|own| is_unhandled(own, Message::GiveUp(number)));
+            let is_leaving = (0..SHARDS).any(|own| {
+                is_unhandled(own, Message::GiveUp(number))
+                    || is_unhandled(own, Message::LetGo(number))
+            });
             if let Some((message, phase)) = step.filter(|_| !is_leaving) {
                 let mut next = self.clone();
                 next.flushes.push(message);
@@ -404,7 +431,7 @@ fn no_order_of_events_leads_to_a_deadlock_a_lost_lock_or_half_a_transaction() {
 #[test]
 fn a_script_that_widens_after_a_write_gets_both_shards_or_is_refused() {
     let on = |writes, reads, kind| Transaction { kind, writes, reads };
-    let kinds = [Kind::OneStep, Kind::Locking, Kind::Undeclared, Kind::Widening];
+    let kinds = [Kind::OneStep, Kind::Locking, Kind::Repeatable, Kind::Undeclared, Kind::Widening];
     let (mut state_count, mut widened_count, mut refused_count) = (0, 0, 0);
     for second in kinds {
         for third in kinds {
@@ -424,6 +451,18 @@ fn a_script_that_widens_after_a_write_gets_both_shards_or_is_refused() {
     }
     assert!(state_count > 1_000, "{state_count} situations are too few to be all");
     assert!(widened_count > 0 && refused_count > 0, "{widened_count} {refused_count}");
+}
+
+#[test]
+fn a_script_that_meets_only_transactions_that_may_ask_anew_is_never_refused() {
+    let on = |writes, kind| Transaction { kind, writes, reads: [&[], &[]] };
+    let transactions = [
+        on([&["a"], &["x", "y"]], Kind::Widening),
+        on([&["a"], &["x"]], Kind::Repeatable),
+        on([&["a", "b"], &["x", "y"]], Kind::Repeatable),
+    ];
+    let (_, ends) = explore(&transactions);
+    assert!(ends.iter().all(|end| end.shards[1].effects.contains(&0)));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! outlive the server.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use blackbox::client::Client;
+use blackbox::client::{Client, encode};
 use blackbox::fixture::TempDir;
 use blackbox::server::{Options, Server};
 use blackbox::wait;
@@ -93,6 +94,7 @@ fn who_has_waited_for_a_long_script_with_a_transaction_is_told() {
         four.ok("WATCH b");
         five.ok("SET a v");
         eval(&mut one, ENDLESS, &["a"]);
+        wait::until("the script to run", || three.run("CLIENT LIST").text().contains("cmd=eval"));
         // Either it waits first and is told then, or it is told at once.
         two.send_raw(
             b"*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nx\r\n*1\r\n$4\r\nEXEC\r\n",
@@ -355,6 +357,36 @@ fn nobody_sees_a_script_half_done() {
                     assert_eq!(sum, SUM);
                 }
             });
+        });
+    }
+}
+
+#[test]
+fn nobody_sees_half_of_a_command_that_stands_behind_a_long_script() {
+    const ROUNDS: usize = 12;
+    let script = "for i = 1, 2000000 do end return redis.call('EXISTS', KEYS[1])";
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        server.client().ok("MSET a 0 b 0");
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (mut reader, is_done) = (server.client(), &is_done);
+            scope.spawn(move || {
+                while !is_done.load(Ordering::Relaxed) {
+                    let reply = reader.run("MGET a b");
+                    let values = reply.elements().expect("an array");
+                    assert_eq!(values[0].text(), values[1].text(), "{shards} shards");
+                }
+            });
+            let mut writer = server.client();
+            for round in 1..=ROUNDS {
+                let number = round.to_string();
+                let lines =
+                    [&["EVAL", script, "1", "a"][..], &["MSET", "a", &number, "b", &number]];
+                writer.send_raw(&lines.map(encode).concat());
+                assert!(writer.read_many(2)[1].value.is_ok());
+            }
+            is_done.store(true, Ordering::Relaxed);
         });
     }
 }

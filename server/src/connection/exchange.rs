@@ -97,6 +97,8 @@ pub struct Exchange {
     parts: Vec<Part>,
     orders: Vec<usize>,
     args_len: usize,
+    /// Whether a script is among them.
+    has_script: bool,
 }
 
 impl Exchange {
@@ -112,12 +114,24 @@ impl Exchange {
             parts: Vec::new(),
             orders: Vec::new(),
             args_len: 0,
+            has_script: false,
         }
     }
 
     /// Bytes of arguments collected.
     pub(super) fn args_len(&self) -> usize {
         self.args_len
+    }
+
+    /// Notes that a script is among the commands. The rest of its batch waits while it takes long, so no command may have
+    /// parts there and elsewhere.
+    pub(super) fn note_script(&mut self) {
+        self.has_script = true;
+    }
+
+    /// Whether a command with parts on several shards may join.
+    pub(super) fn may_split(&self) -> bool {
+        !self.has_script
     }
 
     /// Adds a command for `shard`.
@@ -239,6 +253,7 @@ impl Exchange {
         self.orders.clear();
         self.late.clear();
         self.args_len = 0;
+        self.has_script = false;
     }
 
     fn done(&self, shard: usize) -> &Batch {

@@ -324,6 +324,9 @@ impl Connection {
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(core.id, command.id, db, argv, || core.spare_batch());
+                if command.is_script() {
+                    exchange.note_script();
+                }
                 None
             }
             Step::Away(command, shard) if self.may_send_away() => {
@@ -334,9 +337,12 @@ impl Connection {
                 let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
                 let db = self.session.db;
                 exchange.send(shard, command.id, db, argv, || core.spare_batch());
+                if command.is_script() {
+                    exchange.note_script();
+                }
                 None
             }
-            Step::Split(command) if self.may_send_away() => {
+            Step::Split(command) if self.may_send_away() && self.may_split() => {
                 self.note_command(command);
                 self.run_split(command, argv);
                 None
@@ -410,6 +416,11 @@ impl Connection {
                 Outcome::Failed
             }
         }
+    }
+
+    /// Whether a command with parts on several shards may join those that are being sent.
+    fn may_split(&self) -> bool {
+        self.exchange.as_ref().is_none_or(|exchange| exchange.may_split())
     }
 
     /// Sends one command to another core's shard, with the next [`Connection::finish_exchange`].

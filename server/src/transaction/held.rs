@@ -60,29 +60,58 @@ impl Held {
         core: &Core,
         wanted: BTreeMap<usize, Wanted>,
     ) -> Result<(Held, Vec<Answer>), CommandError> {
-        let shards = Vec::with_capacity(wanted.len());
-        let mut held = Held { id: core.next_transaction(), shards, now: None };
+        let claims = |(shard, wanted): (&usize, &Wanted)| (*shard, wanted.claims.clone());
+        let again: Vec<(usize, Claims)> = wanted.iter().map(claims).collect();
+        let mut tried = Held::try_acquire(core, wanted).await;
+        loop {
+            match tried {
+                Ok(acquired) => return Ok(acquired),
+                Err(Answer::Refused(text)) => return Err(CommandError::text(text)),
+                Err(_) => {
+                    let wanted = |(shard, claims): &(usize, Claims)| {
+                        (*shard, Wanted { claims: claims.clone(), then: None })
+                    };
+                    let wanted = again.iter().map(wanted).collect();
+                    tried = Held::try_acquire(core, wanted).await;
+                }
+            }
+        }
+    }
+
+    /// Asks for locks once. The error is the answer of a shard that does not give them; then nothing is held.
+    async fn try_acquire(
+        core: &Core,
+        wanted: BTreeMap<usize, Wanted>,
+    ) -> Result<(Held, Vec<Answer>), Answer> {
+        let held = Held {
+            id: core.next_transaction(),
+            shards: wanted.keys().copied().collect(),
+            now: None,
+        };
+        let is_repeatable = wanted.values().all(|wanted| wanted.then.is_none());
         let ask = |(shard, Wanted { claims, then })| {
             let then = then.map(Box::new);
-            (shard, core.start_ask(shard, Question::Lock { id: held.id, claims, then }))
+            core.start_ask(shard, Question::Lock { id: held.id, claims, then, is_repeatable })
         };
         let asks: Vec<_> = wanted.into_iter().map(ask).collect();
         let mut answers = Vec::with_capacity(asks.len());
         let mut refusal = None;
-        for (shard, ask) in asks {
+        for ask in asks {
             match ask.await {
-                Answer::Refused(text) => refusal = Some(text),
-                answer => {
-                    held.shards.push(shard);
-                    answers.push(answer);
+                answer @ (Answer::Refused(_) | Answer::Again) => {
+                    if refusal.is_none() {
+                        // Who must go first may wait for what is held, or will be: all of it goes back at once.
+                        held.let_go(core);
+                    }
+                    if !matches!(refusal, Some(Answer::Refused(_))) {
+                        refusal = Some(answer);
+                    }
                 }
+                answer => answers.push(answer),
             }
         }
         match refusal {
-            Some(text) => {
-                held.release(core);
-                Err(CommandError::text(text))
-            }
+            Some(refusal) => Err(refusal),
             None => Ok((held, answers)),
         }
     }
@@ -101,7 +130,10 @@ impl Held {
         let own = core.start_ask(core.id, Question::Widen { id, touched });
         let others: Vec<usize> =
             (0..core.shared.shard_count()).filter(|shard| *shard != core.id).collect();
-        let lock = || Question::Lock { id, claims: Claims::whole(Mode::Exclusive), then: None };
+        let lock = || {
+            let claims = Claims::whole(Mode::Exclusive);
+            Question::Lock { id, claims, then: None, is_repeatable: false }
+        };
         let asks: Vec<_> = others.iter().map(|shard| core.start_ask(*shard, lock())).collect();
         let mut refusal = refusal_of(&own.await);
         if refusal.is_some() {
@@ -171,8 +203,12 @@ impl Held {
 
     /// Gives back all locks.
     pub(crate) fn release(self, core: &Core) {
-        for shard in self.shards {
-            core.post_in_turn(shard, Message::Tell(Box::new(Notice::Release(self.id))));
+        self.let_go(core);
+    }
+
+    fn let_go(&self, core: &Core) {
+        for shard in &self.shards {
+            core.post_in_turn(*shard, Message::Tell(Box::new(Notice::Release(self.id))));
         }
     }
 }
