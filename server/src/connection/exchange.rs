@@ -230,12 +230,15 @@ impl Exchange {
         replies: &mut Vec<u8>,
         mut ended: impl FnMut(&Ended<'_>, Outcome, &[u8]),
     ) {
-        for batch in batches {
+        for mut batch in batches {
+            // In their order already, unless some have waited for a lock.
+            batch.part_ns.sort_unstable();
             let shard = batch.shard;
             self.done[shard] = Some(batch);
         }
         let mut late_at = 0;
-        for run in std::mem::take(&mut self.order) {
+        let mut order = std::mem::take(&mut self.order);
+        for run in order.drain(..) {
             match run.source {
                 Source::Late => {
                     replies.extend_from_slice(&self.late[late_at..run.end]);
@@ -248,6 +251,7 @@ impl Exchange {
                 Source::Split(number) => self.merge_split(number, replies, &mut ended),
             }
         }
+        self.order = order;
         self.splits.clear();
         self.parts.clear();
         self.orders.clear();
@@ -288,8 +292,8 @@ impl Exchange {
             orders_start = part.orders_end;
             answers.push((&batch.replies[range], orders));
             ended_one.requests.push((batch.call(part.call).2, orders));
-            let is_it = |(call, _): &&(u32, u64)| *call as usize == part.call;
-            ended_one.ns += batch.part_ns.iter().find(is_it).map_or(0, |(_, ns)| *ns);
+            let at = batch.part_ns.binary_search_by_key(&part.call, |(call, _)| *call as usize);
+            ended_one.ns += at.map_or(0, |at| batch.part_ns[at].1);
         }
         let start = replies.len();
         let resp = self.done(self.parts[parts_start].shard).resp;

@@ -163,7 +163,7 @@ impl Core {
     /// this tick and has unread messages: that shard may have seen what they bring, and a pipeline must not go back.
     #[must_use]
     pub fn may_run_here(&self) -> bool {
-        !self.has_borrowed.get() || self.mailbox.is_clear_to(&self.shared.switchboard, self.id)
+        !self.has_borrowed.get() || self.is_clear_to(self.id)
     }
 
     /// Runs a command in place on the shard of a core that sleeps; `None` if it must be sent there.
@@ -191,13 +191,13 @@ impl Core {
             return None;
         }
         let mut lent = self.shared.leases.borrow(shard)?;
-        if !self.mailbox.is_clear_to(&self.shared.switchboard, shard) {
+        if !self.is_clear_to(shard) {
             return None;
         }
         if !lent.locks().is_empty() {
             return None;
         }
-        self.has_borrowed.set(true);
+        self.note_borrowed();
         lent.hold_expiry(self.is_paused(Flags::WRITE));
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
@@ -410,12 +410,14 @@ impl Core {
                 let command = self.shared.registry.get(id);
                 let us = match command.kind {
                     Kind::Shard(shard_command) if batch.is_part(index) => {
-                        // It is counted when all parts have come together.
+                        // It is counted, and logged if it was slow, when all parts have come together.
                         let Caller { resp, client } = caller;
                         let call = Call { command: shard_command, argv, db, resp, client };
                         let _ = self.execute(&call, replies);
                         part_ns.push((index as u32, self.lap_ns()));
-                        0
+                        index += 1;
+                        ended(index, replies.len());
+                        continue;
                     }
                     Kind::Shard(_) if self.refuse_for_memory(command, batch.resp, replies) => 0,
                     Kind::Shard(_) => self.run_here(command, db, argv, caller, replies).1,
