@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 /// Reads a duration such as `500ms`, `10s` or `2m`; a bare number is seconds.
 ///
@@ -41,6 +41,53 @@ pub fn program(variable: &str, default: &str) -> PathBuf {
         Some(path) if !path.is_empty() => path.into(),
         _ => default.into(),
     }
+}
+
+/// `--rounds`: how often everything is measured; see [`round_count`].
+#[must_use]
+pub fn rounds() -> Arg {
+    Arg::new("rounds")
+        .long("rounds")
+        .value_parser(value_parser!(u16).range(1..))
+        .help("How many times everything is measured (default: 5, or 1 with --quick)")
+}
+
+/// What `--rounds` and `--quick` say together.
+#[must_use]
+pub fn round_count(matches: &ArgMatches) -> usize {
+    let default = if matches.get_flag("quick") { 1 } else { 5 };
+    matches.get_one::<u16>("rounds").map_or(default, |&count| count.into())
+}
+
+/// `--quick`.
+#[must_use]
+pub fn quick() -> Arg {
+    let help = "An eighth of the work, and nothing written unless --out says where";
+    Arg::new("quick").long("quick").action(ArgAction::SetTrue).help(help)
+}
+
+/// `--only`, with its help.
+#[must_use]
+pub fn only(help: &'static str) -> Arg {
+    Arg::new("only").long("only").default_value("").hide_default_value(true).help(help)
+}
+
+/// `--out`, where results go, with its help.
+#[must_use]
+pub fn out(help: &'static str) -> Arg {
+    Arg::new("out").long("out").value_parser(value_parser!(PathBuf)).help(help)
+}
+
+/// `--out` of a program that keeps its results unless `--quick` is given; see [`crate::results::keep`].
+#[must_use]
+pub fn out_by_default() -> Arg {
+    out("Directory for the results (default: bench/results)")
+}
+
+/// `--name`.
+#[must_use]
+pub fn name() -> Arg {
+    Arg::new("name").long("name").help("Name of the results (default: the git commit)")
 }
 
 #[cfg(test)]

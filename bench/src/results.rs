@@ -1,11 +1,40 @@
 //! Where results are kept: `<date>-<name>.md` and `.json` in a directory.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ArgMatches;
+
 /// Where results go unless somebody says otherwise.
-pub const DIR: &str = "bench/results";
+const DIR: &str = "bench/results";
+
+/// Keeps a report where `--out` says, or in its usual place; a quick look is not worth keeping, unless somebody says
+/// where. `kind` stands behind the name; it may be empty.
+///
+/// # Errors
+/// As [`save`].
+pub fn keep(
+    matches: &ArgMatches,
+    kind: &str,
+    date: &str,
+    markdown: &str,
+    json: &serde_json::Value,
+) -> Result<(), String> {
+    let usual = || (!matches.get_flag("quick")).then(|| PathBuf::from(DIR));
+    match matches.get_one::<PathBuf>("out").cloned().or_else(usual) {
+        Some(out) => save(&out, date, &name(matches, kind), markdown, json),
+        None => Ok(()),
+    }
+}
+
+/// What `--name` says, or the commit, with `kind` behind it.
+#[must_use]
+pub fn name(matches: &ArgMatches, kind: &str) -> String {
+    let name = matches.get_one::<String>("name").cloned().or_else(commit);
+    let name = name.unwrap_or_else(|| "local".to_owned());
+    if kind.is_empty() { name } else { format!("{name}-{kind}") }
+}
 
 /// Writes a report as Markdown and as JSON, and says on standard error where.
 ///
@@ -33,8 +62,7 @@ pub fn save(
 }
 
 /// The short name of the commit that is checked out, if there is one.
-#[must_use]
-pub fn commit() -> Option<String> {
+fn commit() -> Option<String> {
     let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().ok()?;
     let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !name.is_empty()).then_some(name)

@@ -1,16 +1,15 @@
 //! `atomic`: server CPU of transactions, scripts and commands of many keys. See [`bench::atomic`].
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::arguments::{program, value};
+use bench::arguments::{self, program, round_count, value};
 use bench::atomic::{CELLS, Cell, cpu_us, exec_p99_us};
 use bench::clock::{Clock, utc_date};
 use bench::output::{Table, line, median};
 use bench::process::{allowed_cpus, load_average, machine};
 use bench::results;
 use bench::server::Binary;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use serde_json::json;
 
 /// How many times slower EXEC over two shards may be than on one.
@@ -32,9 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(matches: &ArgMatches) -> Result<(), String> {
-    let quick = matches.get_flag("quick");
-    let rounds = matches.get_one::<u16>("rounds").map_or(if quick { 1 } else { 5 }, |&n| n.into());
-    let part = if quick { 8 } else { 1 };
+    let rounds = round_count(matches);
+    let part = if matches.get_flag("quick") { 8 } else { 1 };
     let only = value::<String>(matches, "only");
     let is_asked = |name: &str| only.split(',').any(|word| name.contains(word));
     let subject = Binary::probe(program("RIALTO_BIN", "target/release/rialto"))
@@ -75,10 +73,6 @@ fn measure(matches: &ArgMatches) -> Result<(), String> {
         markdown.push_str(&exec_line(&exec_us));
     }
     line(&markdown);
-    let out = matches.get_one::<PathBuf>("out").cloned();
-    let Some(out) = out.or_else(|| (!quick).then(|| PathBuf::from(results::DIR))) else {
-        return Ok(());
-    };
     let figures = cells.iter().zip(&samples).map(|(cell, [ours, theirs])| {
         json!({ "cell": cell.name, "target": cell.target, "us": ours, "reference_us": theirs })
     });
@@ -86,9 +80,7 @@ fn measure(matches: &ArgMatches) -> Result<(), String> {
         "machine": machine(), "load_before": load_before, "cells": figures.collect::<Vec<_>>(),
         "exec_p99_us": exec_us,
     });
-    let name = matches.get_one::<String>("name").cloned().or_else(results::commit);
-    let name = format!("{}-atomic", name.unwrap_or_else(|| "local".to_owned()));
-    results::save(&out, &date, &name, &markdown, &json)
+    results::keep(matches, "atomic", &date, &markdown, &json)
 }
 
 fn ratio_table(cells: &[&Cell], samples: &[Samples]) -> String {
@@ -128,32 +120,11 @@ fn command() -> Command {
             "Measures server CPU of transactions, scripts and commands of many keys, beside Redis",
         )
         .after_help("Programs: RIALTO_BIN (target/release/rialto), REDIS_BIN (redis-server).")
-        .arg(
-            Arg::new("rounds")
-                .long("rounds")
-                .value_parser(value_parser!(u16).range(1..))
-                .help("How many times everything is measured (default: 5, or 1 with --quick)"),
-        )
-        .arg(
-            Arg::new("quick")
-                .long("quick")
-                .action(ArgAction::SetTrue)
-                .help("An eighth of the operations, and nothing written unless --out says where"),
-        )
-        .arg(
-            Arg::new("only")
-                .long("only")
-                .default_value("")
-                .hide_default_value(true)
-                .help("Parts of the names of what to measure, such as MSET,EXEC, by commas"),
-        )
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_parser(value_parser!(PathBuf))
-                .help("Directory for the results (default: bench/results)"),
-        )
-        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+        .arg(arguments::rounds())
+        .arg(arguments::quick())
+        .arg(arguments::only("Parts of the names of what to measure, such as MSET,EXEC, by commas"))
+        .arg(arguments::out_by_default())
+        .arg(arguments::name())
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! `bench`: server CPU per operation, side by side with Redis. See [`bench::speed`].
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bench::arguments::{program, value};
+use bench::arguments::{self, program, round_count, value};
 use bench::clock::{Clock, utc_date};
 use bench::output::line;
 use bench::process::{allowed_cpus, load_average, machine};
@@ -12,7 +11,7 @@ use bench::server::Binary;
 use bench::speed::plan::cells;
 use bench::speed::report::Report;
 use bench::speed::rounds::{Contender, Role, Settings, run};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 
 /// A load average above this, before anything was started, comes from somebody else.
 const LOAD_QUIET: f64 = 0.5;
@@ -31,13 +30,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(matches: &ArgMatches) -> Result<(), String> {
-    let quick = matches.get_flag("quick");
     let settings = Settings {
         cells: cells(&value::<String>(matches, "only"))?,
-        rounds: matches
-            .get_one::<u16>("rounds")
-            .map_or(if quick { 1 } else { 5 }, |&rounds| rounds.into()),
-        quick,
+        rounds: round_count(matches),
+        quick: matches.get_flag("quick"),
         client: program("BENCHMARK_BIN", "redis-benchmark"),
         cpus: allowed_cpus().map_err(|error| format!("cannot tell the CPUs: {error}"))?,
     };
@@ -57,12 +53,7 @@ fn measure(matches: &ArgMatches) -> Result<(), String> {
         load_before,
     };
     line(report.markdown());
-    let out = matches.get_one::<PathBuf>("out").cloned();
-    // A quick look is not worth keeping, unless somebody says where.
-    match out.or_else(|| (!quick).then(|| PathBuf::from(results::DIR))) {
-        Some(out) => write(&report, &out, matches.get_one::<String>("name")),
-        None => Ok(()),
-    }
+    results::keep(matches, "", &report.date, &report.markdown(), &report.json())
 }
 
 /// Rialto, Redis, and the peers that the environment names.
@@ -83,12 +74,6 @@ fn contenders() -> Result<Vec<Contender>, String> {
     Ok(contenders)
 }
 
-/// Writes `<date>-<name>.md` and `.json`.
-fn write(report: &Report<'_>, dir: &Path, name: Option<&String>) -> Result<(), String> {
-    let name = name.cloned().or_else(results::commit).unwrap_or_else(|| "local".to_owned());
-    results::save(dir, &report.date, &name, &report.markdown(), &report.json())
-}
-
 fn command() -> Command {
     Command::new("bench")
         .about("Measures server CPU per operation, side by side with Redis")
@@ -97,32 +82,11 @@ fn command() -> Command {
              (redis-server), BENCHMARK_BIN (redis-benchmark); and for comparison REDIS72_BIN, \
              VALKEY_BIN, POGOCACHE_BIN.",
         )
-        .arg(
-            Arg::new("rounds")
-                .long("rounds")
-                .value_parser(value_parser!(u16).range(1..))
-                .help("How many times everything is measured (default: 5, or 1 with --quick)"),
-        )
-        .arg(
-            Arg::new("quick")
-                .long("quick")
-                .action(ArgAction::SetTrue)
-                .help("An eighth of the operations, and nothing written unless --out says where"),
-        )
-        .arg(
-            Arg::new("only")
-                .long("only")
-                .default_value("")
-                .hide_default_value(true)
-                .help("Cells to measure, such as 1shard:P16:GET or everysec,2shards:P64"),
-        )
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_parser(value_parser!(PathBuf))
-                .help("Directory for the results (default: bench/results)"),
-        )
-        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+        .arg(arguments::rounds())
+        .arg(arguments::quick())
+        .arg(arguments::only("Cells to measure, such as 1shard:P16:GET or everysec,2shards:P64"))
+        .arg(arguments::out_by_default())
+        .arg(arguments::name())
 }
 
 #[cfg(test)]

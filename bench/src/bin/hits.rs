@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::arguments::{program, value};
+use bench::arguments::{self, program, value};
 use bench::clock::{Clock, utc_date};
 use bench::hits::{Hits, Trace, measure};
 use bench::output::{Table, line};
@@ -74,8 +74,7 @@ fn compare(matches: &ArgMatches) -> Result<(), String> {
     line(&markdown);
     let Some(out) = matches.get_one::<PathBuf>("out") else { return Ok(()) };
     let date = utc_date(Clock::start().started_unix_us());
-    let name = matches.get_one::<String>("name").cloned().or_else(results::commit);
-    let name = format!("{}-hits", name.unwrap_or_else(|| "local".to_owned()));
+    let name = results::name(matches, "hits");
     results::save(out, &date, &name, &markdown, &json!({ "shards": shards, "cells": cells }))
 }
 
@@ -108,13 +107,8 @@ fn command() -> Command {
                 .value_parser(shards)
                 .help("Shards of Rialto"),
         )
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_parser(value_parser!(PathBuf))
-                .help("Directory for the results; nothing is written without it"),
-        )
-        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+        .arg(arguments::out("Directory for the results; nothing is written without it"))
+        .arg(arguments::name())
 }
 
 #[cfg(test)]

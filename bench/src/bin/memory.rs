@@ -1,9 +1,8 @@
 //! `memory`: resident bytes per key and element, side by side with Redis. See [`bench::memory`].
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::arguments::{program, value};
+use bench::arguments::{self, program, value};
 use bench::clock::{Clock, utc_date};
 use bench::memory::churn::{self, Churn};
 use bench::memory::data::{ALL, Data};
@@ -12,7 +11,7 @@ use bench::output::{Table, line};
 use bench::process::machine;
 use bench::results;
 use bench::server::Binary;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
 /// `--only` word that asks for the churn.
@@ -69,14 +68,9 @@ fn compare(matches: &ArgMatches) -> Result<(), String> {
         cells.push(figures);
     }
     line(&markdown);
-    let out = matches.get_one::<PathBuf>("out").cloned();
-    let Some(out) = out.or_else(|| (!is_quick).then(|| PathBuf::from(results::DIR))) else {
-        return Ok(());
-    };
     let date = utc_date(Clock::start().started_unix_us());
-    let name = matches.get_one::<String>("name").cloned().or_else(results::commit);
-    let name = format!("{}-memory", name.unwrap_or_else(|| "local".to_owned()));
-    results::save(&out, &date, &name, &markdown, &json!({ "machine": machine(), "cells": cells }))
+    let json = json!({ "machine": machine(), "cells": cells });
+    results::keep(matches, "memory", &date, &markdown, &json)
 }
 
 fn cost_row(data: &Data, ours: Option<Cost>, theirs: Option<Cost>) -> Vec<String> {
@@ -134,26 +128,12 @@ fn command() -> Command {
     Command::new("memory")
         .about("Measures resident bytes per key and element, side by side with Redis")
         .after_help("Programs: RIALTO_BIN (target/release/rialto), REDIS_BIN (redis-server).")
-        .arg(
-            Arg::new("quick")
-                .long("quick")
-                .action(ArgAction::SetTrue)
-                .help("An eighth of the data, and nothing written unless --out says where"),
-        )
-        .arg(
-            Arg::new("only")
-                .long("only")
-                .default_value("")
-                .hide_default_value(true)
-                .help("Parts of the names of what to measure, separated by commas; churn is one"),
-        )
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_parser(value_parser!(PathBuf))
-                .help("Directory for the results (default: bench/results)"),
-        )
-        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+        .arg(arguments::quick())
+        .arg(arguments::only(
+            "Parts of the names of what to measure, separated by commas; churn is one",
+        ))
+        .arg(arguments::out_by_default())
+        .arg(arguments::name())
 }
 
 #[cfg(test)]

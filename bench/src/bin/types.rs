@@ -1,9 +1,8 @@
 //! `types`: server CPU per operation of every data type, and time against size. See [`bench::types`].
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::arguments::{program, value};
+use bench::arguments::{self, program, round_count, value};
 use bench::clock::{Clock, utc_date};
 use bench::output::{Table, line};
 use bench::process::{allowed_cpus, load_average, machine};
@@ -11,7 +10,7 @@ use bench::results;
 use bench::server::Binary;
 use bench::types::plan::{Cell, SIZES, ratios, sizes};
 use bench::types::{Samples, cpu_us, run};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -25,9 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn measure(matches: &ArgMatches) -> Result<(), String> {
-    let quick = matches.get_flag("quick");
-    let rounds = matches.get_one::<u16>("rounds").map_or(if quick { 1 } else { 5 }, |&n| n.into());
-    let part = if quick { 8 } else { 1 };
+    let rounds = round_count(matches);
+    let part = if matches.get_flag("quick") { 8 } else { 1 };
     let only = value::<String>(matches, "only");
     let words = only.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>();
     let subject = Binary::probe(program("RIALTO_BIN", "target/release/rialto"))
@@ -54,15 +52,9 @@ fn measure(matches: &ArgMatches) -> Result<(), String> {
         size_table(&by_size, &size_samples),
     );
     line(&markdown);
-    let out = matches.get_one::<PathBuf>("out").cloned();
-    let Some(out) = out.or_else(|| (!quick).then(|| PathBuf::from(results::DIR))) else {
-        return Ok(());
-    };
     let cells = [figures(&by_command, &command_samples), figures(&by_size, &size_samples)].concat();
-    let name = matches.get_one::<String>("name").cloned().or_else(results::commit);
-    let name = format!("{}-types", name.unwrap_or_else(|| "local".to_owned()));
     let json = json!({ "machine": machine(), "load_before": load_before, "cells": cells });
-    results::save(&out, &date, &name, &markdown, &json)
+    results::keep(matches, "types", &date, &markdown, &json)
 }
 
 fn ratio_table(cells: &[Cell], samples: &Samples) -> String {
@@ -117,32 +109,11 @@ fn command() -> Command {
     Command::new("types")
         .about("Measures server CPU per operation of every data type, side by side with Redis")
         .after_help("Programs: RIALTO_BIN (target/release/rialto), REDIS_BIN (redis-server).")
-        .arg(
-            Arg::new("rounds")
-                .long("rounds")
-                .value_parser(value_parser!(u16).range(1..))
-                .help("How many times everything is measured (default: 5, or 1 with --quick)"),
-        )
-        .arg(
-            Arg::new("quick")
-                .long("quick")
-                .action(ArgAction::SetTrue)
-                .help("An eighth of the operations, and nothing written unless --out says where"),
-        )
-        .arg(
-            Arg::new("only")
-                .long("only")
-                .default_value("")
-                .hide_default_value(true)
-                .help("Parts of the names of what to measure, such as P16,ZRANK, by commas"),
-        )
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_parser(value_parser!(PathBuf))
-                .help("Directory for the results (default: bench/results)"),
-        )
-        .arg(Arg::new("name").long("name").help("Name of the results (default: the git commit)"))
+        .arg(arguments::rounds())
+        .arg(arguments::quick())
+        .arg(arguments::only("Parts of the names of what to measure, such as P16,ZRANK, by commas"))
+        .arg(arguments::out_by_default())
+        .arg(arguments::name())
 }
 
 #[cfg(test)]
