@@ -11,6 +11,7 @@
 use super::id::StreamId;
 use super::text::{self, Reader, Text};
 use crate::memory::{block_size, shrink};
+use crate::types::element::Element;
 use std::iter::FusedIterator;
 
 /// A node of Redis is never larger, whatever `stream-node-max-bytes` says.
@@ -76,9 +77,9 @@ impl Block {
             field_count: count_u32(field_count),
             entries_start: count_u32(bytes.len()),
             listpack_size: LISTPACK_FRAME_SIZE
-                + text::listpack_integer_size(field_count as i64)
+                + integer_size(field_count as i64)
                 + fields_size
-                + text::listpack_integer_size(0),
+                + integer_size(0),
             bytes,
         }
     }
@@ -117,8 +118,8 @@ impl Block {
     #[must_use]
     pub fn listpack_size(&self) -> usize {
         self.listpack_size
-            + text::listpack_integer_size(i64::from(self.live_count))
-            + text::listpack_integer_size(i64::from(self.deleted_count))
+            + integer_size(i64::from(self.live_count))
+            + integer_size(i64::from(self.deleted_count))
     }
 
     /// Whether an entry of `added_len` bytes (its fields and values, as the client sent them) belongs into the next
@@ -150,14 +151,14 @@ impl Block {
         if has_own_fields {
             part_count += 1 + field_count;
             text::push_varint(&mut self.bytes, field_count as u64);
-            listpack_size += text::listpack_integer_size(field_count as i64);
+            listpack_size += integer_size(field_count as i64);
         }
         for (index, item) in items.enumerate() {
             if has_own_fields || index % 2 == 1 {
                 listpack_size += text::push(&mut self.bytes, item);
             }
         }
-        listpack_size += text::listpack_integer_size(part_count as i64);
+        listpack_size += integer_size(part_count as i64);
         let head_offset = self.write_size(start);
         self.last = id;
         self.live_count += 1;
@@ -183,8 +184,8 @@ impl Block {
             text::push_varint(bytes, id.seq - last.seq);
         }
         LISTPACK_FLAGS_SIZE
-            + text::listpack_integer_size(id.ms.wrapping_sub(self.first.ms) as i64)
-            + text::listpack_integer_size(id.seq.wrapping_sub(self.first.seq) as i64)
+            + integer_size(id.ms.wrapping_sub(self.first.ms) as i64)
+            + integer_size(id.seq.wrapping_sub(self.first.seq) as i64)
     }
 
     /// Puts the size of the entry that fills the buffer from `start` on into the byte left for it there; returns where
@@ -276,6 +277,11 @@ impl Block {
         assert_eq!(slots.last().map(|slot| slot.id), Some(self.last));
         assert!(slots.is_sorted_by(|a, b| a.id < b.id));
     }
+}
+
+/// What an integer takes in a listpack.
+fn integer_size(integer: i64) -> usize {
+    Element::Integer(integer).listpack_size()
 }
 
 fn count_u32(count: usize) -> u32 {

@@ -15,6 +15,7 @@
 //!
 //! Beside it stands what the same text takes in a listpack of Redis, since that decides when a block is full.
 
+use crate::types::element::Element;
 use protocol::number;
 
 /// First byte of a string whose length is in that byte too.
@@ -111,7 +112,7 @@ impl Text<'_> {
 pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) -> usize {
     if let Some(integer) = number::parse_i64(text) {
         push_integer(out, integer);
-        return listpack_integer_size(integer);
+        return Element::Integer(integer).listpack_size();
     }
     match Decimal::of(text) {
         Some(Decimal { digits, places }) => {
@@ -120,7 +121,7 @@ pub(super) fn push(out: &mut Vec<u8>, text: &[u8]) -> usize {
         }
         None => push_bytes(out, text),
     }
-    listpack_string_size(text.len())
+    Element::Text(text).listpack_size()
 }
 
 fn push_bytes(out: &mut Vec<u8>, text: &[u8]) {
@@ -219,35 +220,6 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
-
-/// What an integer takes in a listpack, with the length behind it.
-pub(super) fn listpack_integer_size(integer: i64) -> usize {
-    match integer {
-        0..=127 => 2,
-        -4096..=4095 => 3,
-        -32_768..=32_767 => 4,
-        -8_388_608..=8_388_607 => 5,
-        -2_147_483_648..=2_147_483_647 => 6,
-        _ => 10,
-    }
-}
-
-/// What a string of `len` bytes that is no integer takes in a listpack, with the lengths around it.
-fn listpack_string_size(len: usize) -> usize {
-    let size = match len {
-        0..64 => 1 + len,
-        64..4096 => 2 + len,
-        _ => 5 + len,
-    };
-    let back_size = match size {
-        0..128 => 1,
-        128..16_383 => 2,
-        16_383..2_097_151 => 3,
-        2_097_151..268_435_455 => 4,
-        _ => 5,
-    };
-    size + back_size
 }
 
 #[cfg(test)]
