@@ -78,7 +78,17 @@ impl ArgvBuf {
     /// Copies the arguments of `argv`.
     #[must_use]
     pub fn from_argv(argv: Argv<'_>) -> Self {
-        argv.iter().collect()
+        let mut buf = ArgvBuf::new();
+        buf.copy_from(argv);
+        buf
+    }
+
+    /// Becomes a copy of `argv`, in the memory that there is if that is enough.
+    pub fn copy_from(&mut self, argv: Argv<'_>) {
+        self.clear();
+        self.bytes.reserve_exact(argv.spans.iter().map(|span| span.len as usize).sum());
+        self.spans.reserve_exact(argv.len());
+        argv.iter().for_each(|arg| self.push(arg));
     }
 
     /// Adds one argument at the end.
