@@ -45,6 +45,20 @@ impl<'a> Argv<'a> {
         Some(&self.bytes[start..start + span.len as usize])
     }
 
+    /// The arguments with these indices, as a request of its own; `spans` is memory for it. Those past the end are left out.
+    pub fn pick<'b>(
+        self,
+        indices: impl Iterator<Item = usize>,
+        spans: &'b mut Vec<Span>,
+    ) -> Argv<'b>
+    where
+        'a: 'b,
+    {
+        spans.clear();
+        spans.extend(indices.filter_map(|index| self.spans.get(index)));
+        Argv { bytes: self.bytes, spans }
+    }
+
     /// All arguments in order.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.spans.iter().map(move |span| {
