@@ -247,6 +247,38 @@ fn a_script_that_has_written_may_touch_a_key_of_another_shard() {
 }
 
 #[test]
+fn what_stands_behind_a_script_in_a_pipeline_does_not_overtake_it() {
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut other = server.client();
+        // Connections of every core, with or without somebody who makes the script wait for its shard.
+        for number in 0..4 * shards {
+            let mut client = server.client();
+            for (round, key) in ["b", "{a}n"].into_iter().enumerate() {
+                let script = format!("-- {number} {round}\n{COUNTER}");
+                accustom(&mut client, &script, "{a}n");
+                client.ok("MSET b 0 {a}n 0");
+                if number % 2 == 1 {
+                    let long = "for i = 1, 3000000 do end return redis.call('EXISTS', KEYS[1])";
+                    other.send(&["EVAL", long, "1", "{a}m"]);
+                }
+                let eval = ["EVAL", &script, "1", "{a}n", "b"].map(str::to_owned);
+                let set = ["SET", key, "10"].map(str::to_owned);
+                let [eval, set] = [encode(&eval), encode(&set)];
+                client.send_raw(&[eval, set].concat());
+                let count = client.read().value.as_integer();
+                assert_eq!(count, Some(1), "{shards} shards, connection {number}, SET {key}");
+                assert!(client.read().value.is_ok());
+                assert_eq!(client.run(&format!("GET {key}")).text(), "10");
+                if number % 2 == 1 {
+                    assert_eq!(other.read().value.as_integer(), Some(0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_script_that_has_written_ends_only_with_the_server() {
     let dir = TempDir::new();
     let options = || {

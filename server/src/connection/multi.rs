@@ -205,7 +205,7 @@ impl Connection {
     /// one unit. `false` if EXEC must wait for the replies before it, or concerns more than that shard.
     pub(super) fn exec_at_once(&mut self) -> bool {
         let core = self.core.clone();
-        let may_join = self.may_send_away();
+        let may_send = self.may_send_away();
         let Some(multi) = self.session.multi.as_ref().filter(|multi| multi.is_open) else {
             return false;
         };
@@ -213,7 +213,7 @@ impl Connection {
             Home::Shard(shard) => shard,
             Home::Any | Home::Several => return false,
         };
-        if multi.is_spoilt || !may_join || !multi.watches_only(shard) {
+        if multi.is_spoilt || !may_send || !self.may_join(shard) || !multi.watches_only(shard) {
             return false;
         }
         let multi = self.take_multi().expect("it was just there");

@@ -62,7 +62,7 @@ impl Connection {
                 }
             }
             Route::Script(shard) => {
-                self.send_away(shard, command.id, view);
+                self.send_away(shard, command, view);
                 self.finish_exchange().await;
                 self.leave_out_unwanted(start);
                 return Outcome::Replied;

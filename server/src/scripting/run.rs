@@ -145,6 +145,11 @@ impl Core {
         Request::read(self, kind, false, argv).is_ok_and(|request| request.may_wander(argv))
     }
 
+    /// Whether a script may touch keys that it does not declare, even if it is expected not to.
+    pub(crate) fn is_script_restless(&self, kind: Kind, argv: Argv<'_>) -> bool {
+        Request::read(self, kind, false, argv).is_ok_and(|request| !request.is_plain)
+    }
+
     /// A script that is to run where it may touch several shards.
     ///
     /// # Errors
