@@ -394,6 +394,48 @@ fn nobody_sees_a_script_half_done() {
 }
 
 #[test]
+fn nobody_sees_half_of_a_transaction_with_long_scripts() {
+    const LONG: &str = "for i = 1, 1000000 do end return redis.call('INCR', KEYS[1])";
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut looking = server.client();
+        for (number, tag) in KEYS.into_iter().enumerate() {
+            let mut client = server.client();
+            let (first, last) = (format!("{{{tag}}}1"), format!("{{{tag}}}2"));
+            let script = format!("-- {number}\n{LONG}");
+            for round in 1..4 {
+                for line in ["MULTI".to_owned(), format!("INCR {first}")] {
+                    client.send(&line.split(' ').collect::<Vec<_>>());
+                }
+                for key in [&first, &last] {
+                    eval(&mut client, &script, &[key]);
+                }
+                client.send(&["LPOP", &first]);
+                client.send(&["INCR", &last]);
+                client.send(&["EXEC"]);
+                loop {
+                    let seen = looking.run(&format!("MGET {first} {last}"));
+                    let seen = seen.elements().expect("an array").iter().map(|one| one.text());
+                    let [one, two] = seen.collect::<Vec<_>>().try_into().expect("two values");
+                    assert_eq!(one, two, "{shards} shards, {tag}");
+                    if one == (2 * round).to_string() {
+                        break;
+                    }
+                }
+                let replies = client.read_many(7);
+                let reply = replies[6].value.elements().expect("the reply of EXEC").to_vec();
+                let counts = [0, 1, 2, 4].map(|index: usize| reply[index].as_integer());
+                assert_eq!(counts, [-1, 0, -1, 0].map(|less| Some(2 * round + less)));
+                assert!(reply[3].is_error("WRONGTYPE"));
+            }
+        }
+        let calls = looking.run("INFO commandstats").text().to_owned();
+        let evals = format!("cmdstat_eval:calls={},", 2 * 3 * KEYS.len());
+        assert!(calls.contains(&evals), "{calls}");
+    }
+}
+
+#[test]
 fn nobody_sees_half_of_a_command_that_stands_behind_a_long_script() {
     const ROUNDS: usize = 12;
     let script = "for i = 1, 2000000 do end return redis.call('EXISTS', KEYS[1])";

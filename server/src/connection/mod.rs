@@ -70,13 +70,18 @@ pub struct Connection {
 pub(crate) struct Deferred {
     pub(crate) command: CommandId,
     pub(crate) argv: ArgvBuf,
-    /// For a script that has begun and not ended: where its reply will be.
+    /// For a script, or EXEC with one, that has begun and not ended: where its reply will be.
     pub(crate) ticket: Option<u32>,
 }
 
 impl Deferred {
     fn new(command: &Registered, argv: Argv<'_>) -> Self {
         Deferred { command: command.id, argv: ArgvBuf::from_argv(argv), ticket: None }
+    }
+
+    /// For one that has begun: its reply will be under the number `ticket`.
+    fn awaiting(command: &Registered, argv: Argv<'_>, ticket: u32) -> Self {
+        Deferred { ticket: Some(ticket), ..Deferred::new(command, argv) }
     }
 }
 
@@ -292,15 +297,7 @@ impl Connection {
                 self.queue(command, argv);
                 None
             }
-            Step::Exec(command) => {
-                self.note_command(command);
-                if !self.exec_at_once() {
-                    return Some(Deferred::new(command, argv));
-                }
-                core.account(command, Outcome::Replied);
-                self.end_command();
-                None
-            }
+            Step::Exec(command) => self.exec_at_once(command, argv),
             Step::Early(command, run) => {
                 self.note_command(command);
                 let outcome = self.run_now(run, argv);
@@ -429,7 +426,7 @@ impl Connection {
         let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
         exchange.send(shard, command.id, self.session.db, argv, || core.spare_batch());
         if let Some(kind) = command.script() {
-            exchange.note_script(shard, core.is_script_restless(kind, argv));
+            exchange.note_script(shard, !core.is_script_plain(kind, argv));
         }
     }
 

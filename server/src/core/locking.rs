@@ -244,19 +244,25 @@ impl Core {
         unfinished: Box<Unfinished>,
     ) {
         let (partial, begun_at) = (partial.clone(), self.tick_start());
+        let unit = partial.borrow().batch.unit_at(index).map(|(calls, _)| calls);
         let done = move |core: &Rc<Core>, reply: Vec<u8>| {
-            core.set_stopwatch(begun_at);
-            let command = core.shared.registry.get(partial.borrow().batch.call(index).0);
-            let outcome = match reply.first() {
-                Some(b'-') => Outcome::Failed,
-                _ => Outcome::Replied,
-            };
-            let us = core.account(command, outcome);
-            if us >= core.slow_after_us() {
-                partial.borrow_mut().batch.slow.push((index as u32, us));
+            // The commands of a transaction have been counted by themselves.
+            if unit.is_none() {
+                core.set_stopwatch(begun_at);
+                let command = core.shared.registry.get(partial.borrow().batch.call(index).0);
+                let outcome = match reply.first() {
+                    Some(b'-') => Outcome::Failed,
+                    _ => Outcome::Replied,
+                };
+                let us = core.account(command, outcome);
+                if us >= core.slow_after_us() {
+                    partial.borrow_mut().batch.slow.push((index as u32, us));
+                }
             }
-            core.calls_done(&partial, index..index + 1, reply);
-            core.go_on_with_batch(&partial, index + 1);
+            let calls = unit.clone().unwrap_or(index..index + 1);
+            let next = calls.end;
+            core.calls_done(&partial, calls, reply);
+            core.go_on_with_batch(&partial, next);
         };
         self.finish_script(unfinished, Then::Batch(Box::new(done)));
     }
@@ -287,7 +293,7 @@ impl Core {
     }
 
     /// Whether one of the calls is a script.
-    fn has_script(&self, batch: &Batch, mut calls: Range<usize>) -> bool {
+    pub(crate) fn has_script(&self, batch: &Batch, mut calls: Range<usize>) -> bool {
         calls.any(|index| self.shared.registry.get(batch.call(index).0).is_script())
     }
 
