@@ -395,9 +395,10 @@ fn nobody_sees_a_script_half_done() {
 
 #[test]
 fn nobody_sees_half_of_a_transaction_with_long_scripts() {
-    const LONG: &str = "for i = 1, 1000000 do end return redis.call('INCR', KEYS[1])";
+    const LONG: &str = "for i = 1, 500000 do end return redis.call('INCR', KEYS[1])";
     for shards in [1, 2, 4] {
-        let server = start(shards);
+        // Nobody is to be told BUSY, however slow the machine is.
+        let server = Options::rialto().shards(shards).start();
         let mut looking = server.client();
         for (number, tag) in KEYS.into_iter().enumerate() {
             let mut client = server.client();

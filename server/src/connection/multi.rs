@@ -71,14 +71,6 @@ impl Watched {
             || self.keys.iter().any(|(db, key)| shard.is_watch_broken(now, *db, key, &self.watch))
     }
 
-    /// Whether one of the keys has changed, or its time has come; takes them out again.
-    #[must_use]
-    pub fn end_broken(&self, now: Now, shard: &mut Shard) -> bool {
-        let is_broken = self.is_broken(now, shard);
-        self.end(shard);
-        is_broken
-    }
-
     /// Takes the keys out again.
     pub fn end(&self, shard: &mut Shard) {
         self.keys.iter().for_each(|(db, key)| shard.unwatch(*db, key, &self.watch));
@@ -224,29 +216,21 @@ impl Connection {
         let caller = self.caller();
         let all = 0..multi.queue.len();
         let is_free = || !core.must_unit_wait(&multi.queue, all.clone());
-        let slow_after_us = core.slow_after_us();
-        let mut slow = Vec::new();
-        let note = |index: usize, us: u64| {
-            if us >= slow_after_us {
-                slow.push((index, us));
-            }
-        };
-        let (queue, keys, replies) = (&multi.queue, watched.as_ref(), &mut self.replies);
         let mut unfinished = None;
-        let has_run = if self.exchange.is_some() {
-            false
-        } else if shard != core.id {
-            core.run_lent_unit(shard, queue, keys, caller, replies, note)
-        } else if core.may_run_here() && is_free() {
-            unfinished = core.run_unit(queue, all.clone(), keys, caller, replies, note);
-            true
+        if shard == core.id && self.exchange.is_none() && core.may_run_here() && is_free() {
+            let slow_after_us = core.slow_after_us();
+            let mut slow = Vec::new();
+            let note = |index: usize, us: u64| {
+                if us >= slow_after_us {
+                    slow.push((index, us));
+                }
+            };
+            let (queue, replies) = (&multi.queue, &mut self.replies);
+            unfinished = core.run_unit(queue, all, watched.as_ref(), caller, replies, note);
+            for (index, us) in slow {
+                self.log_slow(multi.queue.call(index).2, us);
+            }
         } else {
-            false
-        };
-        for (index, us) in slow {
-            self.log_slow(multi.queue.call(index).2, us);
-        }
-        if !has_run {
             let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
             exchange.send_unit(shard, &multi.queue, watched, || core.spare_batch());
             if core.has_script(&multi.queue, all) {

@@ -1,6 +1,6 @@
 //! Transactions all of whose keys lie on one shard: its core runs them whole, as one unit, without any lock.
 //!
-//! Path: `connection::multi` or a `Batch` -> [`Core::run_unit`] or, on a borrowed shard, [`Core::run_lent_unit`].
+//! Path: `connection::multi` or a `Batch` -> [`Core::run_unit`] -> `Core::run_here` for each command.
 //! Nothing else runs in between, clients that wait are served behind, and the journal entries of a unit lie in one frame.
 
 use super::{Caller, Core};
@@ -30,9 +30,14 @@ impl Core {
     ) -> Option<Box<Unfinished>> {
         let (now, start) = (self.now(), replies.len());
         let mut writer = Writer::new(replies, caller.resp);
-        if watched.is_some_and(|watched| watched.end_broken(now, &mut self.shard_mut())) {
-            writer.null_array();
-            return None;
+        if let Some(watched) = watched {
+            let shard = &mut self.shard_mut();
+            let is_broken = watched.is_broken(now, shard);
+            watched.end(shard);
+            if is_broken {
+                writer.null_array();
+                return None;
+            }
         }
         writer.array(calls.len());
         let mark = self.shard_mut().effects_mut().journal.mark();
@@ -52,43 +57,6 @@ impl Core {
         }
         self.shard_mut().end_unit(now);
         None
-    }
-
-    /// Runs all of `batch` as a transaction in place, on the shard of a core that sleeps, as [`Core::run_unit`] does. `false`
-    /// if it must be sent there: see [`Core::run_lent`], whose conditions hold for each of its commands.
-    pub(crate) fn run_lent_unit(
-        &self,
-        shard: usize,
-        batch: &Batch,
-        watched: Option<&Watched>,
-        caller: Caller,
-        replies: &mut Vec<u8>,
-        mut ended: impl FnMut(usize, u64),
-    ) -> bool {
-        let mut commands =
-            (0..batch.len()).map(|index| self.shared.registry.get(batch.call(index).0));
-        if !commands.all(|command| self.is_fit_to_lend(command)) {
-            return false;
-        }
-        let Some(mut lent) = self.borrow_free(shard) else { return false };
-        let now = self.now();
-        let mut writer = Writer::new(replies, caller.resp);
-        if watched.is_some_and(|watched| watched.end_broken(now, &mut lent)) {
-            writer.null_array();
-            return true;
-        }
-        writer.array(batch.len());
-        lent.begin_unit();
-        for index in 0..batch.len() {
-            let (id, db, argv) = batch.call(index);
-            let command = self.shared.registry.get(id);
-            let (outcome, us) = self.run_on(&mut lent, command, db, argv, caller, replies);
-            debug_assert_ne!(outcome, Outcome::Blocked, "only reads and writes are lent a shard");
-            ended(index, us);
-        }
-        lent.end_unit(now);
-        self.give_back(shard, lent);
-        true
     }
 
     /// Runs one command of a transaction, and counts it.
