@@ -9,7 +9,7 @@ use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::{Element, Text};
 use crate::types::packed::{self, Packed, PackedMut, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::rebuild::Batches;
 use protocol::request::ArgvBuf;
 
@@ -261,6 +261,15 @@ impl Hash {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.view().is_empty()
+    }
+
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(table) => Some(table.touch()),
+            Form::Small(_) => None,
+        }
     }
 
     /// Bytes of heap this holds. Cost: O(1).

@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::types::element::Element;
 use crate::types::intset::IntSet;
 use crate::types::packed::{Packed, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::rebuild::Batches;
 use protocol::number;
 use protocol::request::ArgvBuf;
@@ -152,6 +152,15 @@ impl Set {
         match &self.form {
             Form::Integers(integers) => Some(integers),
             _ => None,
+        }
+    }
+
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(table) => Some(table.touch()),
+            Form::Integers(_) | Form::Small(_) => None,
         }
     }
 

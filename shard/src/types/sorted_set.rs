@@ -14,7 +14,7 @@ use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::Element;
 use crate::types::packed::{self, Packed, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
 use protocol::number;
@@ -144,6 +144,15 @@ impl SortedSet {
         match &self.form {
             Form::Small(_) => "listpack",
             Form::Large(_) => "skiplist",
+        }
+    }
+
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(large) => Some(large.members.touch()),
+            Form::Small(_) => None,
         }
     }
 
