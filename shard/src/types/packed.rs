@@ -96,7 +96,22 @@ impl<'a> PackedRef<'a> {
     /// Where element `index` begins, or `None` past the end. Cost: a walk up to it.
     #[must_use]
     pub fn spot(self, index: usize) -> Option<Spot> {
-        self.spots().nth(index).map(|(spot, _)| spot)
+        let walk = || (0..index).fold(self.start(), |spot, _| self.after(spot));
+        (index < self.len()).then(walk)
+    }
+
+    /// Where the first of every `step` elements, beginning with the first of all, that equals `element` begins.
+    #[must_use]
+    #[inline]
+    pub fn find(self, element: Element<'_>, step: usize) -> Option<Spot> {
+        let mut spot = self.start();
+        while spot != self.end() {
+            if element.is_at(&self.elements[spot.0..]) {
+                return Some(spot);
+            }
+            spot = (0..step).fold(spot, |spot, _| self.after(spot));
+        }
+        None
     }
 
     /// Where the first element begins.
@@ -357,6 +372,7 @@ mod tests {
             0 => 60 + rng.below(10),
             1 => 5000,
             2..4 => return rng.below(100_000).to_string().into_bytes(),
+            4 => return format!("{}.{:02}", rng.below(1_000), rng.below(100)).into_bytes(),
             _ => rng.below(6),
         };
         (0..len).map(|_| rng.next_u64() as u8).collect()
@@ -443,7 +459,7 @@ mod tests {
         let mut packed = Packed::default();
         assert_eq!(packed.heap_size(), 0);
         packed.push(&[Element::of(b"price"), Element::of(b"101.25"), Element::of(b"42")]);
-        assert_eq!(packed.bytes.len(), 4 + 6 + 7 + 1);
+        assert_eq!(packed.bytes.len(), 4 + 6 + 4 + 1);
         packed.remove(packed.view().start(), 3);
         assert_eq!(packed, Packed::default());
     }
