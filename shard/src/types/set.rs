@@ -329,6 +329,10 @@ impl Set {
     pub fn remove_all(&mut self, indices: &[usize]) {
         match &mut self.form {
             Form::Integers(integers) => integers.remove_all(indices),
+            Form::Small(packed) if let &[index] = indices => {
+                let spot = packed.view().spot(index).expect("an index below len");
+                packed.remove(spot, 1);
+            }
             Form::Small(packed) => {
                 let mut removed = indices.iter().copied().peekable();
                 let mut index = 0;
