@@ -4,7 +4,7 @@
 //! when it takes over its settings. Invariant: nothing here sets SO_REUSEPORT, so a second server on a port fails.
 
 use crate::core::Core;
-use crate::runtime::clock::Moment;
+use crate::runtime::patience::patiently;
 use crate::runtime::probe;
 use crate::shared::Shared;
 use ops::config::Settings;
@@ -14,12 +14,6 @@ use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-
-/// How long a port in use is tried at the start.
-const PORT_PATIENCE: Duration = Duration::from_secs(1);
-/// Time between two tries.
-const PORT_RETRY: Duration = Duration::from_millis(10);
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +61,7 @@ impl Listening {
     /// # Errors
     /// The first address that cannot be listened on.
     pub fn bind(settings: &Settings) -> Result<Listening, ListenError> {
-        let sockets = bind_tcp_patiently(settings)?;
+        let sockets = patiently(is_in_use, || bind_tcp(settings))?;
         let unix_path = settings.unixsocket.as_deref();
         let unix = unix_path.map(|path| {
             bind_unix(path, settings).map_err(|source| error(path.display().to_string(), source))
@@ -173,21 +167,8 @@ impl Core {
     }
 }
 
-/// A server that has been killed may still hold its port: its rings, and with them its sockets, are closed in the
-/// background a moment after the process has gone. So a port in use is tried again for a while.
-fn bind_tcp_patiently(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {
-    let begun_at = Moment::now();
-    loop {
-        match bind_tcp(settings) {
-            Err(error)
-                if error.source.kind() == io::ErrorKind::AddrInUse
-                    && Moment::now() < begun_at.after(PORT_PATIENCE) =>
-            {
-                std::thread::sleep(PORT_RETRY);
-            }
-            result => return result,
-        }
-    }
+fn is_in_use(error: &ListenError) -> bool {
+    error.source.kind() == io::ErrorKind::AddrInUse
 }
 
 fn bind_tcp(settings: &Settings) -> Result<Vec<OwnedFd>, ListenError> {

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::clients::{Client, ClientFlags};
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -19,23 +19,30 @@ pub struct Peer {
     pub client: Arc<Client>,
     /// Its protocol version, for messages that others send it.
     pub resp: Cell<Resp>,
-    /// Batches that have come back.
-    batches: RefCell<Vec<Box<Batch>>>,
+    /// What has come for it, and its task while that waits.
+    mail: RefCell<Mail>,
     /// Batches that are still away.
     pub away_count: Cell<u32>,
-    /// How its blocking command ended.
-    unblocked: RefCell<Option<Box<Unblocked>>>,
     /// Whether the connection is making replies. Pushed messages wait behind them, so that what a client is told of
     /// a key or channel comes in the order it happened.
     pub is_busy: Cell<bool>,
-    /// Pushed messages that wait, encoded.
-    pub held: RefCell<Vec<u8>>,
     /// Why the connection is to be closed.
     pub close: Cell<Option<Close>>,
     /// When the soft output limit was first exceeded, in milliseconds since 1970; 0 if it is not.
     pub over_soft_limit_since_ms: Cell<i64>,
+}
+
+/// What comes for a connection. One cell for all of it: every idle connection pays for these fields.
+#[derive(Debug, Default)]
+struct Mail {
+    /// Batches that have come back.
+    batches: Vec<Box<Batch>>,
+    /// How its blocking command ended.
+    unblocked: Option<Box<Unblocked>>,
+    /// Pushed messages that wait, encoded.
+    held: Vec<u8>,
     /// The task, while it waits for any of this.
-    waker: RefCell<Option<Waker>>,
+    waker: Option<Waker>,
 }
 
 /// How a blocking command ended.
@@ -66,20 +73,17 @@ impl Peer {
             key,
             client,
             resp: Cell::new(Resp::V2),
-            batches: RefCell::default(),
+            mail: RefCell::default(),
             away_count: Cell::new(0),
-            unblocked: RefCell::default(),
             is_busy: Cell::new(false),
-            held: RefCell::default(),
             close: Cell::new(None),
             over_soft_limit_since_ms: Cell::new(0),
-            waker: RefCell::default(),
         }
     }
 
     /// A batch has come back.
     pub fn batch_done(&self, batch: Box<Batch>) {
-        self.batches.borrow_mut().push(batch);
+        self.mail.borrow_mut().batches.push(batch);
         self.away_count.set(self.away_count.get() - 1);
         if self.away_count.get() == 0 {
             self.wake();
@@ -89,7 +93,13 @@ impl Peer {
     /// The batches that have come back.
     #[must_use]
     pub fn take_batches(&self) -> Vec<Box<Batch>> {
-        self.batches.take()
+        std::mem::take(&mut self.mail.borrow_mut().batches)
+    }
+
+    /// Pushed messages that wait, encoded.
+    #[must_use]
+    pub fn held(&self) -> RefMut<'_, Vec<u8>> {
+        RefMut::map(self.mail.borrow_mut(), |mail| &mut mail.held)
     }
 
     /// Orders the connection to close.
@@ -104,12 +114,12 @@ impl Peer {
     /// How the blocking command has ended, if it has; asked once.
     #[must_use]
     pub fn take_unblocked(&self) -> Option<Unblocked> {
-        self.unblocked.take().map(|how| *how)
+        self.mail.borrow_mut().unblocked.take().map(|how| *how)
     }
 
     /// The blocking command has ended.
     pub fn unblock(&self, how: Unblocked) {
-        *self.unblocked.borrow_mut() = Some(Box::new(how));
+        self.mail.borrow_mut().unblocked = Some(Box::new(how));
         self.is_busy.set(true);
         self.wake();
     }
@@ -123,7 +133,7 @@ impl Peer {
         match ready(self) {
             Some(value) => Poll::Ready(value),
             None => {
-                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                self.mail.borrow_mut().waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
@@ -131,7 +141,8 @@ impl Peer {
 
     /// Wakes the task, if it waits for something here, to look again.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.take() {
+        let waker = self.mail.borrow_mut().waker.take();
+        if let Some(waker) = waker {
             waker.wake();
         }
     }

@@ -7,7 +7,6 @@ use crate::mailbox::Switchboard;
 use crate::message::{Message, Notice};
 use crate::recovery::{self, RecoveryError};
 use crate::registry::Registry;
-use crate::runtime::reactor::Reactor;
 use crate::runtime::{affinity, clock, executor, limits, probe};
 use crate::shared::{self, Identity, Shared};
 use crate::supervision::{self, PidFile};
@@ -22,7 +21,7 @@ use shard::{Now, Shard};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 
 /// The version of Redis whose behaviour we follow, as INFO tells clients.
 pub const REDIS_VERSION: &str = "7.2.6";
@@ -115,18 +114,26 @@ pub fn serve(config: Config, text_log: LogControl) -> Result<(), StartError> {
     let mut journals = data.journals.into_iter();
 
     let mut threads = Vec::with_capacity(cpus.len());
+    let (started, has_started) = mpsc::channel();
+    let not_started = |source| StartError::System { what: "a core", source };
     for (mailbox, cpu) in mailboxes.into_iter().zip(&cpus) {
         let id = threads.len();
         let shared = shared.clone();
         let journal = journals.next().expect("one per core");
-        let thread = executor::spawn_core(id, *cpu, move || async move {
-            let reactor = Reactor::new().expect("probed: io_uring is available");
+        let main = move |reactor| async move {
             let core = Core::new(id, shared, reactor, mailbox, journal);
             core.start_listening();
             core.shared.start_barrier.wait();
             core.drive().await;
-        });
-        threads.push(thread.map_err(|source| StartError::System { what: "a core", source })?);
+        };
+        let thread = executor::spawn_core(id, *cpu, started.clone(), main);
+        threads.push(thread.map_err(not_started)?);
+    }
+    for _ in &threads {
+        has_started
+            .recv()
+            .expect("every core tells it, and one end is ours")
+            .map_err(not_started)?;
     }
     let supervisor = supervision::supervisor(&settings);
     shared.start_barrier.wait();

@@ -123,6 +123,14 @@ pub const CHANGES: &[Rule] = &[
         "since 7.2 there is an option",
     ),
     rule(
+        &["lpos"],
+        Compare::Became(&[(
+            "",
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        )]),
+        "since 7.2 the least of all ranks, which has no positive twin, is refused",
+    ),
+    rule(
         &["z*"],
         Compare::Numbers(0.0),
         "since 7.2 a score is printed with as few digits as it needs",

@@ -97,6 +97,7 @@ fn without_a_limit_a_slow_reader_gets_everything() {
 fn clients_that_vanish_in_the_middle_of_a_request_leave_nothing() {
     let server = Options::rialto().shards(2).start();
     let mut control = server.client();
+    wait::until("the first is accepted", || connections(&mut control) == 1);
     let files_before = process::open_files(server.pid());
     for part in ["*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\nabc", "*3\r\n$3\r\nSE", "*", "SET k "] {
         for _ in 0..50 {

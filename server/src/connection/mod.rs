@@ -486,7 +486,7 @@ impl Connection {
 
     /// Puts the messages that others have pushed behind the replies, which are complete.
     pub(crate) fn release_held(&mut self) {
-        let mut held = self.peer.held.borrow_mut();
+        let mut held = self.peer.held();
         if !held.is_empty() {
             self.replies.append(&mut held);
         }

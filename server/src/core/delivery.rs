@@ -60,7 +60,7 @@ impl Core {
             return;
         }
         let unsent_len = if peer.is_busy.get() {
-            let mut held = peer.held.borrow_mut();
+            let mut held = peer.held();
             held.extend_from_slice(message);
             held.len() + self.reactor.unsent_len(peer.key)
         } else {

@@ -1,8 +1,12 @@
 //! One pinned thread per core, each running one glommio executor with one main task.
 
+use super::patience::{is_out_of_memory, patiently};
+use super::reactor::Reactor;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::future::Future;
 use std::io;
+use std::rc::Rc;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,26 +15,39 @@ const IO_MEMORY: usize = 64 << 10;
 /// How often glommio looks at its own rings. Serving cores have nothing in them.
 const PREEMPT_PERIOD: Duration = Duration::from_secs(1);
 
-/// Starts the thread of core `index` pinned to `cpu`; `main` makes its main task, on that thread.
+/// Starts the thread of core `index` pinned to `cpu`; `main` makes its main task, on that thread. `started` hears
+/// whether the core has got the rings it needs; without them its thread ends.
 ///
 /// # Errors
-/// If the thread or its executor cannot be made.
+/// If the thread cannot be made.
 pub fn spawn_core<F>(
     index: usize,
     cpu: usize,
-    main: impl FnOnce() -> F + Send + 'static,
+    started: Sender<io::Result<()>>,
+    main: impl FnOnce(Rc<Reactor>) -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>>
 where
     F: Future<Output = ()> + 'static,
 {
-    std::thread::Builder::new().name(format!("core-{index}")).spawn(move || {
-        let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
-            .name(&format!("core-{index}"))
-            .io_memory(IO_MEMORY)
-            .preempt_timer(PREEMPT_PERIOD)
-            .make()
-            .expect("probed: io_uring and locked memory are available");
-        executor.run(main());
+    let name = format!("core-{index}");
+    std::thread::Builder::new().name(name.clone()).spawn(move || {
+        let made = patiently(is_out_of_memory, || {
+            let executor = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+                .name(&name)
+                .io_memory(IO_MEMORY)
+                .preempt_timer(PREEMPT_PERIOD)
+                .make()?;
+            Ok((executor, Reactor::new()?))
+        });
+        let (told, core) = match made {
+            Ok(core) => (Ok(()), Some(core)),
+            Err(error) => (Err(error), None),
+        };
+        // Nobody listens any more if another core has failed to start: then the process ends.
+        let _ = started.send(told);
+        if let Some((executor, reactor)) = core {
+            executor.run(main(reactor));
+        }
     })
 }
 

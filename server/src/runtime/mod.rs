@@ -3,13 +3,14 @@
 //!
 //! Reading order: [`executor`] (one pinned thread per core), [`reactor`] (what a core waits for: sockets, timers,
 //! wakes), `ring` (io_uring itself), [`socket`], [`timer`], [`clock`], [`affinity`], [`limits`] and [`probe`] (what this
-//! machine allows).
+//! machine allows), [`patience`] (what it refuses only for a moment).
 
 pub mod affinity;
 mod buffers;
 pub mod clock;
 pub mod executor;
 pub mod limits;
+pub mod patience;
 pub mod probe;
 pub mod reactor;
 mod ring;

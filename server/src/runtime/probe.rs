@@ -1,5 +1,6 @@
 //! Start-up probes: what the runtime needs of this machine, each failure one sentence with its remedy.
 
+use super::patience::{is_out_of_memory, patiently};
 use io_uring::IoUring;
 use std::{fs, io};
 
@@ -50,13 +51,15 @@ pub fn check() -> Result<(), ProbeError> {
     if let Some(found) = parse_memlock(&limits).filter(|&found| found < MEMLOCK_MIN) {
         return Err(ProbeError::Memlock { found });
     }
-    IoUring::<io_uring::squeue::Entry>::builder()
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_coop_taskrun()
-        .build(8)
-        .map_err(|source| ProbeError::Uring { source })?;
-    Ok(())
+    let ring = || {
+        IoUring::<io_uring::squeue::Entry>::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .build(8)
+    };
+    let made = patiently(is_out_of_memory, ring);
+    made.map(drop).map_err(|source| ProbeError::Uring { source })
 }
 
 /// Whether listening failed because this machine simply does not have the address, or its family.

@@ -1,5 +1,5 @@
-//! What scripts do with the locks of their shard: one that takes long holds it, one that has written may ask for all shards,
-//! and once one has been running for too long, those that wait for it are told.
+//! What scripts do with the locks of their shard: one that takes long holds it, one that has written may ask for all
+//! shards, and once one has been running for too long, those that wait for it are told.
 //!
 //! Path: `scripting::paused` -> here -> `shard::locks`; `Notice::Busy` -> [`Core::refuse_waiting`].
 
@@ -68,8 +68,8 @@ impl Core {
         result
     }
 
-    /// Answers commands of clients that wait for a lock with an error, and transactions that have not begun. What is done
-    /// in one step over several shards goes on waiting: it has run on others.
+    /// Answers commands of clients that wait for a lock with an error, and transactions that have not begun. What is
+    /// done in one step over several shards goes on waiting: it has run on others.
     pub(in crate::core) fn refuse_waiting(self: &Rc<Self>, running: &Running) {
         let text = running.busy_error();
         let places: Vec<Place> = {
@@ -132,10 +132,10 @@ impl Core {
         self.calls_done(partial, calls, reply);
     }
 
-    /// Asks for the whole shard anew, as of now, for a script that holds it: those who came in between and do not need what
-    /// it has `touched` go first, since they may have been on other shards already. Transactions that need it and have asked for nothing but
-    /// their locks ask anew. If somebody else needs it who may have been elsewhere, there is no order for the two, and the
-    /// script is refused.
+    /// Asks for the whole shard anew, as of now, for a script that holds it: those who came in between and do not need
+    /// what it has `touched` go first, since they may have been on other shards already. Transactions that need it and
+    /// have asked for nothing but their locks ask anew. If somebody else needs it who may have been elsewhere, there is
+    /// no order for the two, and the script is refused.
     pub(super) fn widen(
         self: &Rc<Self>,
         from: usize,
