@@ -213,11 +213,19 @@ impl<'a> Element<'a> {
     pub(crate) fn decode(bytes: &'a [u8]) -> (Self, usize) {
         let head = bytes[0];
         match head {
-            0..SHORT_TEXT => (Element::Integer(i64::from(head)), 1),
             SHORT_TEXT..SMALL_INTEGER => {
                 let end = 1 + usize::from(head - SHORT_TEXT);
                 (Element::Text(&bytes[1..end]), end)
             }
+            _ => Element::decode_rarer(bytes),
+        }
+    }
+
+    /// The same for all but short texts: apart, so that walks over those stay small loops.
+    fn decode_rarer(bytes: &'a [u8]) -> (Self, usize) {
+        let head = bytes[0];
+        match head {
+            0..SMALL_INTEGER => (Element::Integer(i64::from(head)), 1),
             SMALL_INTEGER..MEDIUM_TEXT => {
                 // The five high bits, brought to the top so that the sign is kept on the way down.
                 let bits = i16::from_be_bytes([head << 3, 0]) >> 3;
@@ -266,7 +274,7 @@ impl<'a> Element<'a> {
             SMALL_INTEGER..MEDIUM_TEXT => 2,
             INTEGER..LONG_TEXT => 3 + usize::from(head - INTEGER),
             DECIMAL.. if head != LONG_TEXT => 1 + usize::from(head - DECIMAL),
-            _ => Element::decode(bytes).1,
+            _ => Element::decode_rarer(bytes).1,
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct PackedMut<'a> {
 }
 
 /// Where an element begins: a byte offset behind the start of the first one, good until the next change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot(usize);
 
 impl<'a> PackedRef<'a> {

@@ -13,7 +13,7 @@ enum Held {
 const LIMITS: HashLimits = HashLimits { entries_max: 30, value_len_max: 64 };
 
 fn pairs(hash: HashRef<'_>) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
+    hash.iter().map(|(field, value)| (field.text().to_vec(), value.text().to_vec())).collect()
 }
 
 fn held(value: ValueRef<'_>) -> Held {
