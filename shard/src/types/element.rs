@@ -37,7 +37,7 @@ const DECIMAL_WIDTH_MAX: usize = 7;
 pub enum Element<'a> {
     /// Text that is an integer as Redis prints it.
     Integer(i64),
-    /// Text that is a number with a point: of up to 15 digits or a little above.
+    /// Text that is a number with a point, of up to 15 digits.
     Decimal(Decimal),
     /// Any other text.
     Text(&'a [u8]),
@@ -221,7 +221,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The same for all but short texts: apart, so that walks over those stay small loops.
+    /// The same for all heads but those of short texts: apart, so that walks over these stay small loops.
     fn decode_rarer(bytes: &'a [u8]) -> (Self, usize) {
         let head = bytes[0];
         match head {
@@ -272,9 +272,9 @@ impl<'a> Element<'a> {
             0..SHORT_TEXT => 1,
             SHORT_TEXT..SMALL_INTEGER => 1 + usize::from(head - SHORT_TEXT),
             SMALL_INTEGER..MEDIUM_TEXT => 2,
+            MEDIUM_TEXT..INTEGER | LONG_TEXT => Element::decode_rarer(bytes).1,
             INTEGER..LONG_TEXT => 3 + usize::from(head - INTEGER),
-            DECIMAL.. if head != LONG_TEXT => 1 + usize::from(head - DECIMAL),
-            _ => Element::decode_rarer(bytes).1,
+            _ => 1 + usize::from(head - DECIMAL),
         }
     }
 }
