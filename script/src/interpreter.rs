@@ -64,14 +64,14 @@ const KEYS_START: usize = 3;
 /// How far a script has come.
 pub enum Progress {
     /// It has ended.
-    Ended(Box<Job>, Ended),
+    Ended(Job, Ended),
     /// It waits, or lets others run.
     Paused,
 }
 
 /// What an interpreter is told.
 enum Order {
-    Run(Box<Job>),
+    Run(Job),
     Check(Arc<Source>),
     GoOn,
     Close,
@@ -80,7 +80,7 @@ enum Order {
 /// What an interpreter tells.
 enum Word {
     Ready,
-    Ended(Box<Job>, Ended),
+    Ended(Job, Ended),
     Checked(Result<(), String>),
     Paused,
 }
@@ -136,7 +136,7 @@ impl Interpreter {
     ///
     /// # Panics
     /// If another script has not ended.
-    pub fn start(&mut self, job: Box<Job>) -> Progress {
+    pub fn start(&mut self, job: Job) -> Progress {
         assert!(self.is_idle, "an interpreter runs one script at a time");
         self.go_on_with(Order::Run(job))
     }

@@ -1,7 +1,7 @@
 -- Runs once in every new interpreter, before any script: builds the world that scripts see.
 --
--- Argument: `host`, a table of what is written in Rust. Returns: the function that runs scripts, the one that makes
--- `redis` for libraries being loaded, the table behind the globals, and the globals that scripts see.
+-- Argument: `host`, a table of what is written in Rust. Returns: the functions that run scripts and functions, the two
+-- that change what a library sees while it is loaded, and the globals that scripts see.
 --
 -- Plain Lua 5.1 cannot lock a table, so whatever scripts must not change is seen through an empty proxy: reading
 -- falls through to the table behind, writing is an error. Functions that would get around that are replaced.
@@ -153,7 +153,14 @@ local function describe(problem)
   return problem
 end
 
+-- Runs a script, which finds its keys and arguments among the globals.
 local function run(body, keys, arguments)
+  behind.KEYS, behind.ARGV = keys, arguments
+  return xpcall(body, describe)
+end
+
+-- Runs a function, or without keys the code of a library.
+local function run_function(body, keys, arguments)
   if keys == nil then return xpcall(body, describe) end
   return xpcall(function()
     return body(keys, arguments)
@@ -174,4 +181,4 @@ local function loaded()
   getmetatable(globals).__index = behind
 end
 
-return run, loading, loaded, behind, globals
+return run, run_function, loading, loaded, globals

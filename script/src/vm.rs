@@ -4,8 +4,9 @@ use crate::host::{Host, Look};
 use crate::redis::{self, Session, Suspend};
 use crate::{bit, cjson, cmsgpack, reply, structs};
 use mlua::chunk::ChunkMode;
-use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
+use mlua::{Function, HookTriggers, IntoLua, Lua, LuaOptions, StdLib, Table, Value, VmState};
 use protocol::reply::{Resp, Writer};
+use smallvec::SmallVec;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
@@ -21,19 +22,19 @@ const NESTED_CALLS: usize = 4;
 /// An interpreter. Scripts that are compiled by one cannot run in another.
 pub struct Vm {
     pub(crate) lua: Lua,
-    /// Runs a function and describes its error.
+    /// Runs a script, whose keys and arguments become globals, and describes its error.
     run: Function,
+    /// The same for a function, which gets them as parameters.
+    run_function: Function,
     /// Shows a library that is being loaded nothing but a `redis` of its own.
     loading: Function,
     /// Shows the usual globals again.
     loaded: Function,
-    /// The globals, as they can be written from here.
-    pub(crate) behind: Table,
     session: Rc<Session>,
 }
 
-/// What `prelude.lua` returns: the functions `run`, `loading` and `loaded`, the globals, and what scripts see of them.
-type Prepared = (Function, Function, Function, Table, Table);
+/// What `prelude.lua` returns: the functions `run`, `run_function`, `loading` and `loaded`, and the globals.
+type Prepared = (Function, Function, Function, Function, Table);
 
 /// A compiled script.
 #[derive(Clone, Debug)]
@@ -77,11 +78,11 @@ impl Vm {
         let session = Rc::new(Session::default());
         // Numbers nobody can guess, until a script chooses its own seed.
         session.random.set(redis::seed_state(RandomState::new().build_hasher().finish() as u32));
-        let (run, loading, loaded, behind, globals) = Self::prepare(&lua, &session)?;
+        let (run, run_function, loading, loaded, globals) = Self::prepare(&lua, &session)?;
         lua.set_globals(globals)?;
         Self::make_room(&lua)?;
         Self::watch(&lua, &session)?;
-        Ok(Vm { lua, run, loading, loaded, behind, session })
+        Ok(Vm { lua, run, run_function, loading, loaded, session })
     }
 
     /// Builds what `prelude.lua` needs and runs it.
@@ -185,15 +186,10 @@ impl Vm {
         invocation: Invocation<'_>,
         reply: &mut Vec<u8>,
     ) -> mlua::Result<Ended> {
-        let keys = self.lua.create_sequence_from(self.strings(invocation.keys)?)?;
-        let args = self.lua.create_sequence_from(self.strings(invocation.args)?)?;
-        let (is_done, value): (bool, Value) = if invocation.has_parameters {
-            self.run.call((&script.0, keys, args))?
-        } else {
-            self.behind.raw_set("KEYS", keys)?;
-            self.behind.raw_set("ARGV", args)?;
-            self.run.call(&script.0)?
-        };
+        let keys = self.sequence(invocation.keys)?;
+        let args = self.sequence(invocation.args)?;
+        let run = if invocation.has_parameters { &self.run_function } else { &self.run };
+        let (is_done, value): (bool, Value) = run.call((&script.0, keys, args))?;
         let mut writer = Writer::new(reply, invocation.resp);
         if is_done {
             reply::append(&mut writer, &value, self.session.resp.get())?;
@@ -242,8 +238,14 @@ impl Vm {
         Ended::Failed { is_counted: false }
     }
 
-    fn strings(&self, texts: &[&[u8]]) -> mlua::Result<Vec<mlua::LuaString>> {
-        texts.iter().map(|text| self.lua.create_string(text)).collect()
+    /// A table of `texts`.
+    fn sequence(&self, texts: &[&[u8]]) -> mlua::Result<Table> {
+        // What `mlua` takes for text goes onto Lua's stack as it is; other bytes need a handle each.
+        let plain = texts.iter().map(|text| std::str::from_utf8(text).ok());
+        match plain.collect::<Option<SmallVec<[&str; 16]>>>() {
+            Some(texts) => self.lua.create_sequence_from(texts),
+            None => self.lua.create_sequence_from(texts.iter().copied().map(Text)),
+        }
     }
 
     /// From now on a library is loaded, which calls `register` and sees no commands.
@@ -263,7 +265,7 @@ impl Vm {
         host: Rc<dyn Host>,
     ) -> Result<Value, Vec<u8>> {
         self.session.host.replace(Some(host));
-        let result: mlua::Result<(bool, Value)> = self.run.call(body);
+        let result: mlua::Result<(bool, Value)> = self.run_function.call(body);
         self.session.host.replace(None);
         if let Some(reason) = self.session.ended_by.take() {
             Self::watch(&self.lua, &self.session).map_err(|e| format!("ERR {e}").into_bytes())?;
@@ -284,6 +286,15 @@ impl Vm {
     #[must_use]
     pub fn memory(&self) -> usize {
         self.lua.used_memory()
+    }
+}
+
+/// Bytes that become a Lua string.
+struct Text<'a>(&'a [u8]);
+
+impl IntoLua for Text<'_> {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        lua.create_string(self.0).map(Value::String)
     }
 }
 

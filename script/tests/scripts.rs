@@ -111,7 +111,7 @@ impl Bench {
             host: self.host.clone(),
             reply: Vec::new(),
         };
-        let mut progress = interpreter.start(Box::new(job));
+        let mut progress = interpreter.start(job);
         loop {
             match progress {
                 Progress::Ended(job, ended) => {
@@ -501,14 +501,14 @@ fn two_scripts_are_suspended_at_once() {
     let job = |n: &str| {
         let source =
             Source::new(b"local n = redis.call('WAIT') return ARGV[1] .. n", |_| true).unwrap();
-        Box::new(Job {
+        Job {
             what: What::Script(Arc::new(source)),
             argv: ["EVAL", "", "0", n].into_iter().map(str::as_bytes).collect(),
             key_count: 0,
             resp: Resp::V2,
             host: host.clone(),
             reply: Vec::new(),
-        })
+        }
     };
     let (mut one, mut two) = (Interpreter::new().unwrap(), Interpreter::new().unwrap());
     assert!(matches!(one.start(job("a")), Progress::Paused));
@@ -536,7 +536,7 @@ fn functions_are_loaded_when_the_catalog_changes() {
             host: host(),
             reply: Vec::new(),
         };
-        match interpreter.start(Box::new(job)) {
+        match interpreter.start(job) {
             Progress::Ended(job, _) => String::from_utf8(job.reply).unwrap(),
             Progress::Paused => panic!("it waits for nothing"),
         }

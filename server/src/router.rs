@@ -164,24 +164,31 @@ pub fn likely<'a>(argv: Argv<'a>) -> Option<Likely<'a>> {
 #[must_use]
 pub fn keys(core: &Core, command: &Registered, argv: Argv<'_>) -> SmallVec<[(usize, usize); 8]> {
     let mut keys = SmallVec::new();
-    key_spec::key_indices(command.spec.keys, argv, |index| {
-        keys.push((index, shard_of(core, argv.get(index))));
-    });
-    if let Kind::Shard(shard_command) = command.kind
-        && let Some(index) = shard_command.extra_key(argv)
-    {
-        keys.push((index, shard_of(core, argv.get(index))));
-    }
+    key_indices(command, argv, |index| keys.push((index, shard_of(core, argv.get(index)))));
     keys
+}
+
+/// Tells `found` where the keys of a request stand in argv.
+pub(crate) fn key_indices(command: &Registered, argv: Argv<'_>, mut found: impl FnMut(usize)) {
+    key_spec::key_indices(command.spec.keys, argv, &mut found);
+    if let Kind::Shard(shard_command) = command.kind {
+        shard_command.extra_key(argv).into_iter().for_each(found);
+    }
 }
 
 /// The shard of all keys, if there is one.
 fn shard_of_all(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
-    let keys = keys(core, command, argv);
-    match keys.first() {
-        None => Route::Shard(core.id), // no key, or a malformed request: any shard can say what is wrong
-        Some(&(_, shard)) if keys.iter().all(|(_, other)| *other == shard) => Route::Shard(shard),
-        Some(_) => Route::Several,
+    let mut all = Home::Any;
+    key_indices(command, argv, |index| {
+        // Two shards are several, wherever the other keys lie.
+        if all != Home::Several {
+            all = all.and(Home::Shard(shard_of(core, argv.get(index))));
+        }
+    });
+    match all {
+        Home::Any => Route::Shard(core.id), // no key, or a malformed request: any shard can say what is wrong
+        Home::Shard(shard) => Route::Shard(shard),
+        Home::Several => Route::Several,
     }
 }
 

@@ -217,6 +217,17 @@ impl Journal {
         self.db = mark.db;
     }
 
+    /// Takes out the entries behind `mark`, as a journal of their own. Costs a copy of them.
+    #[must_use]
+    pub fn split_off(&mut self, mark: JournalMark) -> Journal {
+        let mut own = Journal::default();
+        own.select(mark.db);
+        own.bytes.extend_from_slice(&self.bytes[mark.len..]);
+        own.db = self.db;
+        self.rewind(mark);
+        own
+    }
+
     fn select(&mut self, db: u16) {
         if db != self.db {
             self.db = db;

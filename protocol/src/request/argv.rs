@@ -45,6 +45,20 @@ impl<'a> Argv<'a> {
         Some(&self.bytes[start..start + span.len as usize])
     }
 
+    /// The arguments with these indices, as a request of its own; `spans` is memory for it. Those past the end are left out.
+    pub fn pick<'b>(
+        self,
+        indices: impl Iterator<Item = usize>,
+        spans: &'b mut Vec<Span>,
+    ) -> Argv<'b>
+    where
+        'a: 'b,
+    {
+        spans.clear();
+        spans.extend(indices.filter_map(|index| self.spans.get(index)));
+        Argv { bytes: self.bytes, spans }
+    }
+
     /// All arguments in order.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.spans.iter().map(move |span| {
@@ -78,7 +92,17 @@ impl ArgvBuf {
     /// Copies the arguments of `argv`.
     #[must_use]
     pub fn from_argv(argv: Argv<'_>) -> Self {
-        argv.iter().collect()
+        let mut buf = ArgvBuf::new();
+        buf.copy_from(argv);
+        buf
+    }
+
+    /// Becomes a copy of `argv`, in the memory that there is if that is enough.
+    pub fn copy_from(&mut self, argv: Argv<'_>) {
+        self.clear();
+        self.bytes.reserve_exact(argv.spans.iter().map(|span| span.len as usize).sum());
+        self.spans.reserve_exact(argv.len());
+        argv.iter().for_each(|arg| self.push(arg));
     }
 
     /// Adds one argument at the end.

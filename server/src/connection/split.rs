@@ -9,7 +9,7 @@ use crate::message::{Message, Notice};
 use crate::registry::{Kind, Registered};
 use crate::transaction::parts::{Parts, merge_replies};
 use protocol::command::Flags;
-use protocol::request::{Argv, ArgvBuf};
+use protocol::request::{Argv, Span};
 use shard::commands::Run;
 use shard::{Call, Outcome, Shard};
 use smallvec::SmallVec;
@@ -21,8 +21,8 @@ const KEPT_SIZE_MAX: usize = 64 << 10;
 /// Memory for running parts in place, used again and again.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// The request of one part.
-    argv: ArgvBuf,
+    /// Where the arguments of one part stand in the request.
+    spans: Vec<Span>,
     /// The replies of all, and the places of their keys.
     replies: Vec<u8>,
     orders: Vec<usize>,
@@ -31,10 +31,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Empties it; memory that was needed only once is given back.
     fn clear(&mut self) {
-        match self.argv.heap_size() <= KEPT_SIZE_MAX {
-            true => self.argv.clear(),
-            false => self.argv = ArgvBuf::new(),
-        }
+        self.spans.clear();
+        self.spans.shrink_to(KEPT_SIZE_MAX / size_of::<Span>());
         self.replies.clear();
         self.replies.shrink_to(KEPT_SIZE_MAX);
         self.orders.clear();
@@ -98,13 +96,12 @@ impl Core {
         }
         self.note_borrowed();
         let mut scratch = self.part_scratch.take();
-        let Scratch { argv, replies, orders } = &mut scratch;
+        let Scratch { spans, replies, orders } = &mut scratch;
         let mut ends = SmallVec::<[(usize, usize); 4]>::new();
         for shard in parts.shards() {
-            argv.clear();
-            parts.args(*shard).for_each(|arg| argv.push(arg));
+            let argv = parts.argv(*shard, spans);
             let Caller { resp, client } = caller;
-            let call = Call { command: shard_command, argv: argv.as_argv(), db, resp, client };
+            let call = Call { command: shard_command, argv, db, resp, client };
             let _ = match lent.iter_mut().find(|(other, _)| other == shard) {
                 Some((_, lent)) => {
                     lent.hold_expiry(self.is_paused(Flags::WRITE));

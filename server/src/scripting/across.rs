@@ -98,7 +98,7 @@ impl Wandering {
         };
         held.as_mut().expect("locks were taken first").set_moment(Some(host.now()));
         let mut shown = None;
-        let mut progress = interpreter.start(Box::new(job));
+        let mut progress = interpreter.start(job);
         let (job, ended) = loop {
             match progress {
                 Progress::Ended(job, ended) => break (job, ended),

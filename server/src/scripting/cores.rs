@@ -4,6 +4,7 @@ use super::Scripts;
 use crate::registry::Registry;
 use crate::router;
 use ahash::AHashMap;
+use protocol::request::{Argv, ArgvBuf};
 use script::{Catalog, Interpreter, Source};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,12 +16,23 @@ const IDLE_COUNT_MAX: usize = 2;
 /// Scripts a core finds without asking; beyond that it begins anew.
 const KNOWN_COUNT_MAX: usize = 1000;
 
+/// Bytes of a request or a reply that are kept for the next script, at most.
+const KEPT_SIZE_MAX: usize = 64 << 10;
+
+/// Memory for the request and the reply of a script, used again and again.
+#[derive(Default)]
+pub(super) struct Buffers {
+    pub(super) argv: ArgvBuf,
+    pub(super) reply: Vec<u8>,
+}
+
 /// Interpreters and scripts of one core.
 #[derive(Default)]
 pub struct CoreScripts {
     idle: Vec<Interpreter>,
     /// What each interpreter holds, also while a script runs in it.
     memory: Vec<Rc<Cell<usize>>>,
+    spare_buffers: Buffers,
     by_text: AHashMap<Box<[u8]>, Arc<Source>>,
     by_sha: AHashMap<Box<[u8]>, Arc<Source>>,
     flush_count: u64,
@@ -55,6 +67,21 @@ impl CoreScripts {
     pub(super) fn give_back(&mut self, interpreter: Interpreter) {
         if self.idle.len() < IDLE_COUNT_MAX {
             self.idle.push(interpreter);
+        }
+    }
+
+    /// Buffers with a copy of a request, and room for its reply.
+    pub(super) fn take_buffers(&mut self, argv: Argv<'_>) -> Buffers {
+        let mut buffers = std::mem::take(&mut self.spare_buffers);
+        buffers.argv.copy_from(argv);
+        buffers.reply.clear();
+        buffers
+    }
+
+    /// Takes buffers back, unless they have become large.
+    pub(super) fn keep_buffers(&mut self, buffers: Buffers) {
+        if buffers.argv.heap_size().max(buffers.reply.capacity()) <= KEPT_SIZE_MAX {
+            self.spare_buffers = buffers;
         }
     }
 

@@ -131,7 +131,7 @@ pub(super) fn show(
     holds: Holds,
 ) -> Arc<shared::Running> {
     Arc::new(shared::Running {
-        name: request.name.clone(),
+        name: request.name().to_owned(),
         argv: argv.iter().map(<[u8]>::to_vec).collect(),
         is_function: request.is_function(),
         began_at_us: now.unix_us,

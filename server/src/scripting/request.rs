@@ -26,8 +26,6 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) what: What,
-    /// The SHA-1 of the script, or the function.
-    pub(super) name: String,
     pub(super) key_count: usize,
     /// It may not write.
     pub(super) is_read_only: bool,
@@ -53,7 +51,7 @@ impl Request {
         let all = &core.shared.scripts;
         let mut scripts = core.scripts.borrow_mut();
         let body = argv.get(1).unwrap_or_default();
-        let (what, name, key_count, flags) = match kind {
+        let (what, key_count, flags) = match kind {
             Kind::Function => Self::function(core, &mut scripts, argv, body)?,
             Kind::Text | Kind::Sha => {
                 let number = argv.get(2).and_then(parse_i64);
@@ -67,7 +65,8 @@ impl Request {
                         .by_text(all, &core.shared.registry, body)
                         .map_err(|problem| format!("ERR {problem}"))?,
                 };
-                (What::Script(source.clone()), source.sha.clone(), key_count, source.flags)
+                let flags = source.flags;
+                (What::Script(source), key_count, flags)
             }
         };
         drop(scripts);
@@ -79,7 +78,6 @@ impl Request {
         let keeps_home = !is_plain && habits_of(&what).is_some_and(Habits::keeps_home);
         Ok(Request {
             what,
-            name,
             key_count,
             is_read_only: is_read_only || has_flags && flags.has(ScriptFlags::NO_WRITES),
             allows_oom: has_flags && flags.has(ScriptFlags::ALLOW_OOM),
@@ -93,13 +91,21 @@ impl Request {
         scripts: &mut CoreScripts,
         argv: Argv<'_>,
         name: &[u8],
-    ) -> Result<(What, String, usize, ScriptFlags), String> {
+    ) -> Result<(What, usize, ScriptFlags), String> {
         let catalog = scripts.catalog(&core.shared.scripts);
         let function = catalog.find(name).ok_or("ERR Function not found")?;
         let number = argv.get(2).and_then(parse_i64).ok_or("ERR Bad number of keys provided")?;
         let key_count = check_key_count(number, argv.len())?;
         let (name, flags) = (function.name.clone(), function.flags);
-        Ok((What::Function(catalog.clone(), name.clone()), name, key_count, flags))
+        Ok((What::Function(catalog, name), key_count, flags))
+    }
+
+    /// The SHA-1 of the script, or the function.
+    pub(super) fn name(&self) -> &str {
+        match &self.what {
+            What::Script(source) => &source.sha,
+            What::Function(_, name) => name,
+        }
     }
 
     pub(super) fn is_function(&self) -> bool {

@@ -1,12 +1,12 @@
 //! A script on the shard of its keys: run in one go, if it is short.
 
+use super::cores::Buffers;
 use super::host::{Scope, ScriptHost};
 use super::paused::Paused;
 use super::request::{Kind, Request};
 use crate::core::{Caller, Core};
 use crate::registry::Registered;
 use crate::router::Home;
-use crate::runtime::clock::Moment;
 use protocol::reply::Writer;
 use protocol::request::{Argv, ArgvBuf};
 use script::{Ended, Interpreter, Job, Progress, Source};
@@ -83,19 +83,19 @@ impl Core {
             Err(text) => return self.refuse_script(&text, caller, reply),
         };
         let (home, session) = (Home::Shard(self.id), (db, caller));
-        let host =
-            ScriptHost::new(self.clone(), &request, Scope::Shard, home, session, Moment::now());
+        let host = ScriptHost::new(self.clone(), &request, Scope::Shard, home, session, begun_at);
         let host = Rc::new(host);
-        let job = Box::new(Job {
+        let Buffers { argv: own_argv, reply: own_reply } =
+            self.scripts.borrow_mut().take_buffers(argv);
+        let job = Job {
             what: request.what.clone(),
-            argv: ArgvBuf::from_argv(argv),
+            argv: own_argv,
             key_count: request.key_count,
             resp: caller.resp,
             host: host.clone(),
-            reply: Vec::new(),
-        });
-        // What it writes enters the journal when it ends: all of it, or nothing.
-        let former = std::mem::take(&mut self.shard_mut().effects_mut().journal);
+            reply: own_reply,
+        };
+        let mark = self.shard_mut().effects_mut().journal.mark();
         self.shard_mut().begin_unit();
         let mut progress = interpreter.start(job);
         while host.has_left() && matches!(progress, Progress::Paused) {
@@ -105,22 +105,24 @@ impl Core {
         match progress {
             Progress::Ended(job, ended) => {
                 self.shard_mut().end_unit(self.now());
-                self.join_journal(former);
                 let Running { interpreter, host } = running;
                 self.scripts.borrow_mut().give_back(interpreter);
+                let Job { argv, reply: own_reply, .. } = job;
                 if host.has_left() {
                     request.note_way(true);
-                    let wandering = Wandering { request, argv: job.argv, db, caller };
+                    let wandering = Wandering { request, argv, db, caller };
                     return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
                 }
-                let outcome = self.outcome_of_script(ended, &job.reply);
-                reply.extend_from_slice(&job.reply);
+                let outcome = self.outcome_of_script(ended, &own_reply);
+                reply.extend_from_slice(&own_reply);
+                self.scripts.borrow_mut().keep_buffers(Buffers { argv, reply: own_reply });
                 self.set_stopwatch(begun_at);
                 Started::Ended(outcome)
             }
             Progress::Paused => {
                 self.shard_mut().suspend_unit();
-                let own = std::mem::replace(&mut self.shard_mut().effects_mut().journal, former);
+                // What it writes enters the journal when it ends: all of it, or nothing.
+                let own = self.shard_mut().effects_mut().journal.split_off(mark);
                 let paused = Paused::new(self, running, request, own, argv, caller);
                 Started::Unfinished(Box::new(Unfinished::Paused(paused)))
             }
@@ -158,14 +160,6 @@ impl Core {
         let is_read_only = command.is(protocol::command::Flags::READONLY);
         let request = Request::read(self, kind, is_read_only, argv)?;
         Ok(Wandering { request, argv: ArgvBuf::from_argv(argv), db, caller })
-    }
-
-    /// Puts the entries of a script that has ended behind those that were there before.
-    fn join_journal(&self, former: shard::effects::Journal) {
-        let mut shard = self.shard_mut();
-        let journal = &mut shard.effects_mut().journal;
-        let own = std::mem::replace(journal, former);
-        journal.append_all(&own);
     }
 
     /// Counts the error of a script that has failed.

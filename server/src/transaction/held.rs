@@ -60,8 +60,11 @@ impl Held {
         core: &Core,
         wanted: BTreeMap<usize, Wanted>,
     ) -> Result<(Held, Vec<Answer>), CommandError> {
-        let claims = |(shard, wanted): (&usize, &Wanted)| (*shard, wanted.claims.clone());
-        let again: Vec<(usize, Claims)> = wanted.iter().map(claims).collect();
+        // Only who asks for nothing but locks may be told to ask anew.
+        let again: Vec<(usize, Claims)> = match is_repeatable(&wanted) {
+            true => wanted.iter().map(|(shard, wanted)| (*shard, wanted.claims.clone())).collect(),
+            false => Vec::new(),
+        };
         let mut tried = Held::try_acquire(core, wanted).await;
         loop {
             match tried {
@@ -88,7 +91,7 @@ impl Held {
             shards: wanted.keys().copied().collect(),
             now: None,
         };
-        let is_repeatable = wanted.values().all(|wanted| wanted.then.is_none());
+        let is_repeatable = is_repeatable(&wanted);
         let ask = |(shard, Wanted { claims, then })| {
             let then = then.map(Box::new);
             core.start_ask(shard, Question::Lock { id: held.id, claims, then, is_repeatable })
@@ -211,6 +214,11 @@ impl Held {
             core.post_in_turn(*shard, Message::Tell(Box::new(Notice::Release(self.id))));
         }
     }
+}
+
+/// Whether a request for locks asks for nothing else, so that it can be made again.
+fn is_repeatable(wanted: &BTreeMap<usize, Wanted>) -> bool {
+    wanted.values().all(|wanted| wanted.then.is_none())
 }
 
 /// Why a lock was refused, if it was.

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::registry::Registered;
 use crate::router;
 use protocol::reply::{Resp, Writer, parse};
-use protocol::request::Argv;
+use protocol::request::{Argv, Span};
 use shard::Outcome;
 use shard::commands::Merge;
 use smallvec::SmallVec;
@@ -19,24 +19,36 @@ pub(crate) struct Parts<'a> {
     pub(crate) head_len: usize,
     /// Arguments from one key to the next.
     step: usize,
-    /// Indices of the keys with their shards.
-    keys: SmallVec<[(usize, usize); 8]>,
+    keys: SmallVec<[PlacedKey; 16]>,
     shards: SmallVec<[usize; 4]>,
+}
+
+/// A key of the command.
+#[derive(Clone, Copy)]
+struct PlacedKey {
+    /// Its index among the arguments.
+    index: u32,
+    shard: u32,
 }
 
 impl<'a> Parts<'a> {
     /// `None` if something is missing behind the last key: any one shard says so, and none may write.
     pub(crate) fn of(core: &Core, command: &Registered, argv: Argv<'a>) -> Option<Parts<'a>> {
-        let keys = router::keys(core, command, argv);
-        let &(head_len, _) = keys.first()?;
-        let step = keys.get(1).map_or(1, |(second, _)| second - head_len);
-        let last = keys.last().map_or(head_len, |(index, _)| *index);
+        let mut keys = SmallVec::<[PlacedKey; 16]>::new();
+        let mut shards = SmallVec::<[usize; 4]>::new();
+        router::key_indices(command, argv, |index| {
+            let shard = router::shard_of(core, argv.get(index));
+            keys.push(PlacedKey { index: index as u32, shard: shard as u32 });
+            if let Err(place) = shards.binary_search(&shard) {
+                shards.insert(place, shard);
+            }
+        });
+        let head_len = keys.first()?.index as usize;
+        let step = keys.get(1).map_or(1, |second| second.index as usize - head_len);
+        let last = keys.last().map_or(head_len, |key| key.index as usize);
         if last + step != argv.len() {
             return None;
         }
-        let mut shards: SmallVec<[usize; 4]> = keys.iter().map(|(_, shard)| *shard).collect();
-        shards.sort_unstable();
-        shards.dedup();
         Some(Parts { argv, head_len, step, keys, shards })
     }
 
@@ -47,15 +59,27 @@ impl<'a> Parts<'a> {
 
     /// The request for one shard.
     pub(crate) fn args(&self, shard: usize) -> impl Iterator<Item = &'a [u8]> + Clone + '_ {
-        let own = self.keys.iter().filter(move |(_, home)| *home == shard);
-        let own = own.flat_map(|(index, _)| *index..index + self.step);
-        (0..self.head_len).chain(own).filter_map(|index| self.argv.get(index))
+        self.indices(shard).filter_map(|index| self.argv.get(index))
+    }
+
+    /// The same without a copy; `spans` is memory for it.
+    pub(crate) fn argv<'b>(&self, shard: usize, spans: &'b mut Vec<Span>) -> Argv<'b>
+    where
+        'a: 'b,
+    {
+        self.argv.pick(self.indices(shard), spans)
+    }
+
+    fn indices(&self, shard: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+        let own = self.keys.iter().filter(move |key| key.shard as usize == shard);
+        let own = own.flat_map(|key| key.index as usize..key.index as usize + self.step);
+        (0..self.head_len).chain(own)
     }
 
     /// The places of a shard's keys among all keys.
     pub(crate) fn orders(&self, shard: usize) -> impl Iterator<Item = usize> + '_ {
         let keys = self.keys.iter().enumerate();
-        keys.filter(move |(_, (_, home))| *home == shard).map(|(order, _)| order)
+        keys.filter(move |(_, key)| key.shard as usize == shard).map(|(order, _)| order)
     }
 }
 
