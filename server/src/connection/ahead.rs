@@ -91,10 +91,7 @@ impl Ahead {
 
     /// What each request is likely to read. Nothing if there is only one request, since then there is nothing to
     /// overlap.
-    pub(crate) fn likely<'a>(
-        &'a self,
-        input: &'a [u8],
-    ) -> impl Iterator<Item = Likely<'a>> + Clone {
+    pub(crate) fn likely<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Likely<'a>> {
         let count = if self.len() > 1 { self.len() } else { 0 };
         (0..count).filter_map(move |index| router::likely(self.request(input, index).0))
     }

@@ -68,25 +68,26 @@ impl Core {
 
     /// Touches what commands are likely to touch; see `shard::keyspace::Database::warm`. Keys of another core too, if
     /// several lie there and its shard can be borrowed, as it will be for the commands.
-    pub fn warm<'k>(&self, db: u16, likely: impl Iterator<Item = Likely<'k>> + Clone) {
+    pub fn warm<'k>(&self, db: u16, likely: impl Iterator<Item = Likely<'k>>) {
         if self.shared.shard_count() == 1 {
             return self.shard().keyspace().database(db).warm(likely);
         }
-        let homes: SmallVec<[usize; WARM_MAX]> =
-            likely.clone().map(|one| self.shared.shard_of_slot(slot_of(one.key))).collect();
+        let placed: SmallVec<[(Likely<'k>, usize); WARM_MAX]> =
+            likely.map(|one| (one, self.shared.shard_of_slot(slot_of(one.key)))).collect();
         let likely_of = |shard| {
-            let placed = likely.clone().zip(&homes);
-            placed.filter(move |(_, home)| **home == shard).map(|(one, _)| one)
+            let there = placed.iter().filter(move |(_, home)| *home == shard);
+            there.map(|(one, _)| *one)
         };
         self.shard().keyspace().database(db).warm(likely_of(self.id));
-        for (index, shard) in homes.iter().copied().enumerate() {
-            let is_first = !homes[..index].contains(&shard);
-            let is_alone = !homes[index + 1..].contains(&shard);
-            if shard == self.id || !is_first || is_alone {
+        for (index, (_, shard)) in placed.iter().enumerate() {
+            let is_there = |(_, home): &(Likely<'k>, usize)| home == shard;
+            let is_first = !placed[..index].iter().any(is_there);
+            let is_alone = !placed[index + 1..].iter().any(is_there);
+            if *shard == self.id || !is_first || is_alone {
                 continue;
             }
-            if let Some(lent) = self.shared.leases.borrow(shard) {
-                lent.keyspace().database(db).warm(likely_of(shard));
+            if let Some(lent) = self.shared.leases.borrow(*shard) {
+                lent.keyspace().database(db).warm(likely_of(*shard));
             }
         }
     }
