@@ -117,21 +117,36 @@ impl Home {
     }
 }
 
-/// Where the keys of a request lie, whether it may wait or not.
+/// Where the keys of a request lie, whether it may wait or not. Those of a script that may touch others lie anywhere.
 #[must_use]
 pub fn home(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
-    let Kind::Shard(shard_command) = command.kind else { return Home::Several };
-    if core.shared.shard_count() == 1 {
+    let is_alone = core.shared.shard_count() == 1;
+    let is_anywhere = match command.kind {
+        Kind::Shard(shard_command) => !is_alone && is_everywhere(shard_command, argv),
+        Kind::Server(_) => match command.script() {
+            Some(kind) => !is_alone && !core.is_script_plain(kind, argv),
+            None => true,
+        },
+    };
+    if is_anywhere {
+        return Home::Several;
+    }
+    if is_alone {
         return Home::Shard(0);
     }
-    match shard_command.run {
-        Run::EveryShard { .. } | Run::Scan(_) | Run::AnyShard(_) => Home::Several,
-        Run::Steps(_) if reaches_anywhere(shard_command, argv) => Home::Several,
-        _ => {
-            let keys = keys(core, command, argv);
-            keys.iter().fold(Home::Any, |home, (_, shard)| home.and(Home::Shard(*shard)))
+    home_of_keys(core, command, argv)
+}
+
+/// Where the keys of a request lie that its arguments name.
+fn home_of_keys(core: &Core, command: &Registered, argv: Argv<'_>) -> Home {
+    let mut all = Home::Any;
+    key_indices(command, argv, |index| {
+        // Two shards are several, wherever the other keys lie.
+        if all != Home::Several {
+            all = all.and(Home::Shard(shard_of(core, argv.get(index))));
         }
-    }
+    });
+    all
 }
 
 /// The shard of a key or channel.
@@ -178,14 +193,7 @@ pub(crate) fn key_indices(command: &Registered, argv: Argv<'_>, mut found: impl 
 
 /// The shard of all keys, if there is one.
 fn shard_of_all(core: &Core, command: &Registered, argv: Argv<'_>) -> Route {
-    let mut all = Home::Any;
-    key_indices(command, argv, |index| {
-        // Two shards are several, wherever the other keys lie.
-        if all != Home::Several {
-            all = all.and(Home::Shard(shard_of(core, argv.get(index))));
-        }
-    });
-    match all {
+    match home_of_keys(core, command, argv) {
         Home::Any => Route::Shard(core.id), // no key, or a malformed request: any shard can say what is wrong
         Home::Shard(shard) => Route::Shard(shard),
         Home::Several => Route::Several,

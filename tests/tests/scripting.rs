@@ -247,6 +247,38 @@ fn a_script_that_has_written_may_touch_a_key_of_another_shard() {
 }
 
 #[test]
+fn what_stands_behind_a_script_in_a_pipeline_does_not_overtake_it() {
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut other = server.client();
+        // Connections of every core, with or without somebody who makes the script wait for its shard.
+        for number in 0..4 * shards {
+            let mut client = server.client();
+            for (round, key) in ["b", "{a}n"].into_iter().enumerate() {
+                let script = format!("-- {number} {round}\n{COUNTER}");
+                accustom(&mut client, &script, "{a}n");
+                client.ok("MSET b 0 {a}n 0");
+                if number % 2 == 1 {
+                    let long = "for i = 1, 3000000 do end return redis.call('EXISTS', KEYS[1])";
+                    other.send(&["EVAL", long, "1", "{a}m"]);
+                }
+                let eval = ["EVAL", &script, "1", "{a}n", "b"].map(str::to_owned);
+                let set = ["SET", key, "10"].map(str::to_owned);
+                let [eval, set] = [encode(&eval), encode(&set)];
+                client.send_raw(&[eval, set].concat());
+                let count = client.read().value.as_integer();
+                assert_eq!(count, Some(1), "{shards} shards, connection {number}, SET {key}");
+                assert!(client.read().value.is_ok());
+                assert_eq!(client.run(&format!("GET {key}")).text(), "10");
+                if number % 2 == 1 {
+                    assert_eq!(other.read().value.as_integer(), Some(0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_script_that_has_written_ends_only_with_the_server() {
     let dir = TempDir::new();
     let options = || {
@@ -358,6 +390,48 @@ fn nobody_sees_a_script_half_done() {
                 }
             });
         });
+    }
+}
+
+#[test]
+fn nobody_sees_half_of_a_transaction_with_long_scripts() {
+    const LONG: &str = "for i = 1, 1000000 do end return redis.call('INCR', KEYS[1])";
+    for shards in [1, 2, 4] {
+        let server = start(shards);
+        let mut looking = server.client();
+        for (number, tag) in KEYS.into_iter().enumerate() {
+            let mut client = server.client();
+            let (first, last) = (format!("{{{tag}}}1"), format!("{{{tag}}}2"));
+            let script = format!("-- {number}\n{LONG}");
+            for round in 1..4 {
+                for line in ["MULTI".to_owned(), format!("INCR {first}")] {
+                    client.send(&line.split(' ').collect::<Vec<_>>());
+                }
+                for key in [&first, &last] {
+                    eval(&mut client, &script, &[key]);
+                }
+                client.send(&["LPOP", &first]);
+                client.send(&["INCR", &last]);
+                client.send(&["EXEC"]);
+                loop {
+                    let seen = looking.run(&format!("MGET {first} {last}"));
+                    let seen = seen.elements().expect("an array").iter().map(|one| one.text());
+                    let [one, two] = seen.collect::<Vec<_>>().try_into().expect("two values");
+                    assert_eq!(one, two, "{shards} shards, {tag}");
+                    if one == (2 * round).to_string() {
+                        break;
+                    }
+                }
+                let replies = client.read_many(7);
+                let reply = replies[6].value.elements().expect("the reply of EXEC").to_vec();
+                let counts = [0, 1, 2, 4].map(|index: usize| reply[index].as_integer());
+                assert_eq!(counts, [-1, 0, -1, 0].map(|less| Some(2 * round + less)));
+                assert!(reply[3].is_error("WRONGTYPE"));
+            }
+        }
+        let calls = looking.run("INFO commandstats").text().to_owned();
+        let evals = format!("cmdstat_eval:calls={},", 2 * 3 * KEYS.len());
+        assert!(calls.contains(&evals), "{calls}");
     }
 }
 

@@ -47,32 +47,17 @@ struct Part {
 }
 
 /// Such a command when its replies have come.
-pub(super) struct Ended<'a> {
+pub(super) struct Ended {
     /// The command.
     pub(super) command: CommandId,
     /// How long its parts took, together.
     pub(super) ns: u64,
-    head_len: usize,
-    /// The requests of the parts, with the places of their keys.
-    requests: SmallVec<[(Argv<'a>, &'a [usize]); 4]>,
+    /// How it ended.
+    pub(super) outcome: Outcome,
 }
 
-impl Ended<'_> {
-    /// The request, put together again. Cost: as long as it is.
-    pub(super) fn argv(&self) -> ArgvBuf {
-        let mut by_key: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
-        for (argv, orders) in &self.requests {
-            let step = (argv.len() - self.head_len) / orders.len().max(1);
-            for (place, order) in orders.iter().enumerate() {
-                let start = self.head_len + place * step;
-                by_key
-                    .insert(*order, (start..start + step).filter_map(|at| argv.get(at)).collect());
-            }
-        }
-        let head = self.requests.first().map(|(argv, _)| argv.iter().take(self.head_len));
-        head.into_iter().flatten().chain(by_key.into_values().flatten()).collect()
-    }
-}
+/// A slow command, with the microseconds that it took.
+pub(super) type Slow = (ArgvBuf, u64);
 
 /// Consecutive replies of one source.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +84,8 @@ pub struct Exchange {
     args_len: usize,
     /// Whether a script is among them.
     has_script: bool,
+    /// The shard of a script among them that may turn out to touch others.
+    restless_at: Option<usize>,
 }
 
 impl Exchange {
@@ -115,6 +102,7 @@ impl Exchange {
             orders: Vec::new(),
             args_len: 0,
             has_script: false,
+            restless_at: None,
         }
     }
 
@@ -123,10 +111,19 @@ impl Exchange {
         self.args_len
     }
 
-    /// Notes that a script is among the commands. The rest of its batch waits while it takes long, so no command may have
-    /// parts there and elsewhere.
-    pub(super) fn note_script(&mut self) {
+    /// Notes that a script for `shard` is among the commands. The rest of its batch waits while it takes long, so no command
+    /// may have parts there and elsewhere. A restless one may yet touch keys of other shards: only what waits behind it in
+    /// its own batch is sure not to run before that.
+    pub(super) fn note_script(&mut self, shard: usize, is_restless: bool) {
         self.has_script = true;
+        if is_restless {
+            self.restless_at = Some(shard);
+        }
+    }
+
+    /// Whether a command for `shard` may join.
+    pub(super) fn may_join(&self, shard: usize) -> bool {
+        self.restless_at.is_none_or(|only| only == shard)
     }
 
     /// Whether a command with parts on several shards may join.
@@ -223,13 +220,15 @@ impl Exchange {
     }
 
     /// Takes the batches that have come back and appends all replies to `replies`, in the order of the requests. `ended`
-    /// is told of each command whose keys are spread, with its reply.
+    /// is told of each command whose keys are spread, with its reply, and gives back its microseconds if it was slow: those
+    /// are returned.
     pub(super) fn merge(
         &mut self,
         batches: Batches,
         replies: &mut Vec<u8>,
-        mut ended: impl FnMut(&Ended<'_>, Outcome, &[u8]),
-    ) {
+        mut ended: impl FnMut(Ended, &[u8]) -> Option<u64>,
+    ) -> Vec<Slow> {
+        let mut slow = Vec::new();
         for mut batch in batches {
             // In their order already, unless some have waited for a lock.
             batch.part_ns.sort_unstable();
@@ -248,7 +247,11 @@ impl Exchange {
                     let part = self.take_replies(shard, run.end);
                     replies.extend_from_slice(&self.done(shard).replies[part]);
                 }
-                Source::Split(number) => self.merge_split(number, replies, &mut ended),
+                Source::Split(number) => {
+                    if let Some(us) = self.merge_split(number, replies, &mut ended) {
+                        slow.push((self.split_request(number), us));
+                    }
+                }
             }
         }
         self.order = order;
@@ -258,6 +261,8 @@ impl Exchange {
         self.late.clear();
         self.args_len = 0;
         self.has_script = false;
+        self.restless_at = None;
+        slow
     }
 
     fn done(&self, shard: usize) -> &Batch {
@@ -275,30 +280,58 @@ impl Exchange {
         &mut self,
         number: usize,
         replies: &mut Vec<u8>,
-        ended: &mut impl FnMut(&Ended<'_>, Outcome, &[u8]),
-    ) {
-        let Split { command, merge, head_len, parts_end } = self.splits[number];
-        let parts_start = number.checked_sub(1).map_or(0, |before| self.splits[before].parts_end);
-        let ranges: SmallVec<[Range<usize>; 4]> = (parts_start..parts_end)
+        ended: &mut impl FnMut(Ended, &[u8]) -> Option<u64>,
+    ) -> Option<u64> {
+        let Split { command, merge, .. } = self.splits[number];
+        let parts = self.parts_of(number);
+        let ranges: SmallVec<[Range<usize>; 4]> = parts
+            .clone()
             .map(|at| self.take_replies(self.parts[at].shard, self.parts[at].call + 1))
             .collect();
-        let mut orders_start =
-            parts_start.checked_sub(1).map_or(0, |before| self.parts[before].orders_end);
         let mut answers = SmallVec::<[(&[u8], &[usize]); 4]>::new();
-        let mut ended_one = Ended { command, ns: 0, head_len, requests: SmallVec::new() };
-        for (part, range) in self.parts[parts_start..parts_end].iter().zip(ranges) {
+        let mut ns = 0;
+        for (at, range) in parts.clone().zip(ranges) {
+            let part = self.parts[at];
             let batch = self.done(part.shard);
-            let orders = &self.orders[orders_start..part.orders_end];
-            orders_start = part.orders_end;
-            answers.push((&batch.replies[range], orders));
-            ended_one.requests.push((batch.call(part.call).2, orders));
-            let at = batch.part_ns.binary_search_by_key(&part.call, |(call, _)| *call as usize);
-            ended_one.ns += at.map_or(0, |at| batch.part_ns[at].1);
+            answers.push((&batch.replies[range], self.orders_of(at)));
+            let place = batch.part_ns.binary_search_by_key(&part.call, |(call, _)| *call as usize);
+            ns += place.map_or(0, |place| batch.part_ns[place].1);
         }
         let start = replies.len();
-        let resp = self.done(self.parts[parts_start].shard).resp;
+        let resp = self.done(self.parts[parts.start].shard).resp;
         let outcome = merge_replies(merge, resp, &answers, replies);
-        ended(&ended_one, outcome, &replies[start..]);
+        ended(Ended { command, ns, outcome }, &replies[start..])
+    }
+
+    /// The parts of a command whose keys are spread.
+    fn parts_of(&self, number: usize) -> Range<usize> {
+        let start = number.checked_sub(1).map_or(0, |before| self.splits[before].parts_end);
+        start..self.splits[number].parts_end
+    }
+
+    /// The places that the keys of a part have in the whole command.
+    fn orders_of(&self, part: usize) -> &[usize] {
+        let start = part.checked_sub(1).map_or(0, |before| self.parts[before].orders_end);
+        &self.orders[start..self.parts[part].orders_end]
+    }
+
+    /// A request whose keys are spread, put together again. Cost: as long as it is.
+    fn split_request(&self, number: usize) -> ArgvBuf {
+        let head_len = self.splits[number].head_len;
+        let mut head = None;
+        let mut by_key: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+        for at in self.parts_of(number) {
+            let Part { shard, call, .. } = self.parts[at];
+            let (argv, orders) = (self.done(shard).call(call).2, self.orders_of(at));
+            let step = (argv.len() - head_len) / orders.len().max(1);
+            for (place, order) in orders.iter().enumerate() {
+                let start = head_len + place * step;
+                by_key
+                    .insert(*order, (start..start + step).filter_map(|at| argv.get(at)).collect());
+            }
+            head.get_or_insert(argv.iter().take(head_len));
+        }
+        head.into_iter().flatten().chain(by_key.into_values().flatten()).collect()
     }
 
     /// The batches that have come back, merged.

@@ -70,13 +70,18 @@ pub struct Connection {
 pub(crate) struct Deferred {
     pub(crate) command: CommandId,
     pub(crate) argv: ArgvBuf,
-    /// For a script that has begun and not ended: where its reply will be.
+    /// For a script, or EXEC with one, that has begun and not ended: where its reply will be.
     pub(crate) ticket: Option<u32>,
 }
 
 impl Deferred {
     fn new(command: &Registered, argv: Argv<'_>) -> Self {
         Deferred { command: command.id, argv: ArgvBuf::from_argv(argv), ticket: None }
+    }
+
+    /// For one that has begun: its reply will be under the number `ticket`.
+    fn awaiting(command: &Registered, argv: Argv<'_>, ticket: u32) -> Self {
+        Deferred { ticket: Some(ticket), ..Deferred::new(command, argv) }
     }
 }
 
@@ -292,15 +297,7 @@ impl Connection {
                 self.queue(command, argv);
                 None
             }
-            Step::Exec(command) => {
-                self.note_command(command);
-                if !self.exec_at_once() {
-                    return Some(Deferred::new(command, argv));
-                }
-                core.account(command, Outcome::Replied);
-                self.end_command();
-                None
-            }
+            Step::Exec(command) => self.exec_at_once(command, argv),
             Step::Early(command, run) => {
                 self.note_command(command);
                 let outcome = self.run_now(run, argv);
@@ -319,27 +316,19 @@ impl Connection {
                 None
             }
             // Behind a command that is away or has seen more, one of this core's waits its turn: it would run first.
-            Step::Here(command) | Step::PublishHere(command) | Step::ScriptHere(command, _) => {
+            Step::Here(command) | Step::PublishHere(command) | Step::ScriptHere(command, _)
+                if self.may_join(core.id) =>
+            {
                 self.note_command(command);
-                let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
-                let db = self.session.db;
-                exchange.send(core.id, command.id, db, argv, || core.spare_batch());
-                if command.is_script() {
-                    exchange.note_script();
-                }
+                self.send_away(core.id, command, argv);
                 None
             }
-            Step::Away(command, shard) if self.may_send_away() => {
+            Step::Away(command, shard) if self.may_send_away() && self.may_join(shard) => {
                 self.note_command(command);
                 if self.run_lent(shard, command, argv) {
                     return None;
                 }
-                let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
-                let db = self.session.db;
-                exchange.send(shard, command.id, db, argv, || core.spare_batch());
-                if command.is_script() {
-                    exchange.note_script();
-                }
+                self.send_away(shard, command, argv);
                 None
             }
             Step::Split(command) if self.may_send_away() && self.may_split() => {
@@ -352,7 +341,10 @@ impl Connection {
                 core.counters().commands_processed.add(1);
                 Some(Deferred::new(command, argv))
             }
-            Step::Away(command, _)
+            Step::Here(command)
+            | Step::PublishHere(command)
+            | Step::ScriptHere(command, _)
+            | Step::Away(command, _)
             | Step::Split(command)
             | Step::Now(command, _)
             | Step::Defer(command) => {
@@ -423,11 +415,19 @@ impl Connection {
         self.exchange.as_ref().is_none_or(|exchange| exchange.may_split())
     }
 
-    /// Sends one command to another core's shard, with the next [`Connection::finish_exchange`].
-    pub(crate) fn send_away(&mut self, shard: usize, command: CommandId, argv: Argv<'_>) {
+    /// Whether a command for `shard` may join those that are being sent.
+    fn may_join(&self, shard: usize) -> bool {
+        self.exchange.as_ref().is_none_or(|exchange| exchange.may_join(shard))
+    }
+
+    /// Sends one command to a shard, with the next [`Connection::finish_exchange`].
+    pub(crate) fn send_away(&mut self, shard: usize, command: &Registered, argv: Argv<'_>) {
         let core = self.core.clone();
         let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
-        exchange.send(shard, command, self.session.db, argv, || core.spare_batch());
+        exchange.send(shard, command.id, self.session.db, argv, || core.spare_batch());
+        if let Some(kind) = command.script() {
+            exchange.note_script(shard, !core.is_script_plain(kind, argv));
+        }
     }
 
     /// Sends the batches away, waits for all of them, and puts the replies in order.
@@ -442,15 +442,12 @@ impl Connection {
             peer.poll_until(cx, |peer| (peer.away_count.get() == 0).then_some(()))
         })
         .await;
-        let mut slow = Vec::new();
-        exchange.merge(peer.take_batches(), &mut self.replies, |split, outcome, reply| {
-            if outcome == Outcome::Failed {
+        let slow = exchange.merge(peer.take_batches(), &mut self.replies, |split, reply| {
+            if split.outcome == Outcome::Failed {
                 self.core.note_error(reply);
             }
-            let us = self.core.account_split(split.command, split.ns, outcome);
-            if us >= self.core.slow_after_us() {
-                slow.push((split.argv(), us));
-            }
+            let us = self.core.account_split(split.command, split.ns, split.outcome);
+            (us >= self.core.slow_after_us()).then_some(us)
         });
         for (argv, us) in slow {
             self.log_slow(argv.as_argv(), us);

@@ -4,7 +4,8 @@
 //! if all keys lie on one shard, which then runs the queue as one unit (`core::units`), else `transaction::exec`.
 //! Owner: the connection. Nothing is allocated for a client that uses none of this.
 
-use super::{Connection, Session};
+use super::scripts::finish;
+use super::{Connection, Deferred, Session};
 use crate::batch::Batch;
 use crate::clients::ClientFlags;
 use crate::core::Core;
@@ -14,7 +15,7 @@ use crate::router::{self, Home};
 use protocol::command::Flags;
 use protocol::request::Argv;
 use shard::watch::Watch;
-use shard::{Now, Shard};
+use shard::{Now, Outcome, Shard};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -68,6 +69,14 @@ impl Watched {
     pub fn is_broken(&self, now: Now, shard: &mut Shard) -> bool {
         self.watch.is_broken()
             || self.keys.iter().any(|(db, key)| shard.is_watch_broken(now, *db, key, &self.watch))
+    }
+
+    /// Whether one of the keys has changed, or its time has come; takes them out again.
+    #[must_use]
+    pub fn end_broken(&self, now: Now, shard: &mut Shard) -> bool {
+        let is_broken = self.is_broken(now, shard);
+        self.end(shard);
+        is_broken
     }
 
     /// Takes the keys out again.
@@ -202,49 +211,67 @@ impl Connection {
     }
 
     /// EXEC of commands whose keys all lie on one shard, as all watched ones do: runs them here, or sends them there, as
-    /// one unit. `false` if EXEC must wait for the replies before it, or concerns more than that shard.
-    pub(super) fn exec_at_once(&mut self) -> bool {
+    /// one unit. It is deferred if it must wait for the replies before it, or concerns more than that shard; or if a script
+    /// takes long, whose reply is awaited.
+    pub(super) fn exec_at_once(&mut self, exec: &Registered, argv: Argv<'_>) -> Option<Deferred> {
+        self.note_command(exec);
+        let Some((shard, multi)) = self.take_unit() else {
+            return Some(Deferred::new(exec, argv));
+        };
         let core = self.core.clone();
-        let may_join = self.may_send_away();
-        let Some(multi) = self.session.multi.as_ref().filter(|multi| multi.is_open) else {
-            return false;
-        };
-        let shard = match multi.home {
-            Home::Shard(shard) => shard,
-            Home::Any | Home::Several => return false,
-        };
-        if multi.is_spoilt || !may_join || !multi.watches_only(shard) {
-            return false;
-        }
-        let multi = self.take_multi().expect("it was just there");
         let watched = multi.watched_by_shard().remove(&shard);
         core.counters().commands_processed.add(multi.queue.len() as u64);
         let caller = self.caller();
-        let is_free = || !core.must_unit_wait(&multi.queue, 0..multi.queue.len());
-        if shard == core.id && self.exchange.is_none() && core.may_run_here() && is_free() {
-            let (all, slow_after_us) = (0..multi.queue.len(), core.slow_after_us());
-            let mut slow = Vec::new();
-            core.run_unit(
-                &multi.queue,
-                all,
-                watched.as_ref(),
-                caller,
-                &mut self.replies,
-                |index, us| {
-                    if us >= slow_after_us {
-                        slow.push((index, us));
-                    }
-                },
-            );
-            for (index, us) in slow {
-                self.log_slow(multi.queue.call(index).2, us);
+        let all = 0..multi.queue.len();
+        let is_free = || !core.must_unit_wait(&multi.queue, all.clone());
+        let slow_after_us = core.slow_after_us();
+        let mut slow = Vec::new();
+        let note = |index: usize, us: u64| {
+            if us >= slow_after_us {
+                slow.push((index, us));
             }
+        };
+        let (queue, keys, replies) = (&multi.queue, watched.as_ref(), &mut self.replies);
+        let mut unfinished = None;
+        let has_run = if self.exchange.is_some() {
+            false
+        } else if shard != core.id {
+            core.run_lent_unit(shard, queue, keys, caller, replies, note)
+        } else if core.may_run_here() && is_free() {
+            unfinished = core.run_unit(queue, all.clone(), keys, caller, replies, note);
+            true
         } else {
+            false
+        };
+        for (index, us) in slow {
+            self.log_slow(multi.queue.call(index).2, us);
+        }
+        if !has_run {
             let exchange = self.exchange.get_or_insert_with(|| core.spare_exchange());
             exchange.send_unit(shard, &multi.queue, watched, || core.spare_batch());
+            if core.has_script(&multi.queue, all) {
+                // Known to touch no keys but those it is given.
+                exchange.note_script(shard, false);
+            }
         }
         core.recycle_batch(multi.queue);
-        true
+        if let Some(unfinished) = unfinished {
+            return Some(Deferred::awaiting(exec, argv, finish(&core, unfinished)));
+        }
+        core.account(exec, Outcome::Replied);
+        self.end_command();
+        None
+    }
+
+    /// Takes out what EXEC runs, with the shard of all its keys, if it can run there as one unit.
+    fn take_unit(&mut self) -> Option<(usize, Multi)> {
+        let multi = self.session.multi.as_ref().filter(|multi| multi.is_open)?;
+        let Home::Shard(shard) = multi.home else { return None };
+        let may_send = self.may_send_away() && self.may_join(shard);
+        if multi.is_spoilt || !may_send || !multi.watches_only(shard) {
+            return None;
+        }
+        Some((shard, self.take_multi().expect("it was just there")))
     }
 
     /// Shows in the client registry what is queued.

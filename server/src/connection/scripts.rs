@@ -34,8 +34,7 @@ impl Connection {
                 None
             }
             Started::Unfinished(unfinished) => {
-                let ticket = Some(finish(&core, unfinished));
-                Some(Deferred { ticket, ..Deferred::new(command, argv) })
+                Some(Deferred::awaiting(command, argv, finish(&core, unfinished)))
             }
         }
     }
@@ -62,7 +61,7 @@ impl Connection {
                 }
             }
             Route::Script(shard) => {
-                self.send_away(shard, command.id, view);
+                self.send_away(shard, command, view);
                 self.finish_exchange().await;
                 self.leave_out_unwanted(start);
                 return Outcome::Replied;
@@ -138,7 +137,7 @@ impl Connection {
 }
 
 /// Takes a script to its end in a task of its own; returns under which number its reply will be.
-fn finish(core: &Rc<Core>, unfinished: Box<Unfinished>) -> u32 {
+pub(super) fn finish(core: &Rc<Core>, unfinished: Box<Unfinished>) -> u32 {
     let ticket = core.open_ticket();
     core.finish_script(unfinished, Then::Ticket(ticket));
     ticket

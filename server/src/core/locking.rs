@@ -233,37 +233,42 @@ impl Core {
         }
         let left_count = batch.len() - index;
         let partial = PartialBatch { batch, from, replies, left_count };
-        self.wait_for_script(&Rc::new(RefCell::new(partial)), index, unfinished, true);
+        self.wait_for_script(&Rc::new(RefCell::new(partial)), index, unfinished);
     }
 
-    /// Takes a script of a batch to its end; the calls behind it may have to wait for that.
+    /// Takes a script of a batch to its end; the calls behind it wait for that.
     fn wait_for_script(
         self: &Rc<Self>,
         partial: &Rc<RefCell<PartialBatch>>,
         index: usize,
         unfinished: Box<Unfinished>,
-        is_rest_waiting: bool,
     ) {
         let (partial, begun_at) = (partial.clone(), self.tick_start());
+        let unit = partial.borrow().batch.unit_at(index).map(|(calls, _)| calls);
         let done = move |core: &Rc<Core>, reply: Vec<u8>| {
-            core.set_stopwatch(begun_at);
-            let command = core.shared.registry.get(partial.borrow().batch.call(index).0);
-            let outcome = match reply.first() {
-                Some(b'-') => Outcome::Failed,
-                _ => Outcome::Replied,
-            };
-            let us = core.account(command, outcome);
-            if us >= core.slow_after_us() {
-                partial.borrow_mut().batch.slow.push((index as u32, us));
+            // The commands of a transaction have been counted by themselves.
+            if unit.is_none() {
+                core.set_stopwatch(begun_at);
+                let command = core.shared.registry.get(partial.borrow().batch.call(index).0);
+                let outcome = match reply.first() {
+                    Some(b'-') => Outcome::Failed,
+                    _ => Outcome::Replied,
+                };
+                let us = core.account(command, outcome);
+                if us >= core.slow_after_us() {
+                    partial.borrow_mut().batch.slow.push((index as u32, us));
+                }
             }
-            core.calls_done(&partial, index..index + 1, reply);
-            if is_rest_waiting {
-                core.go_on_with_batch(&partial, index + 1);
-            }
+            let calls = unit.clone().unwrap_or(index..index + 1);
+            let next = calls.end;
+            core.calls_done(&partial, calls, reply);
+            core.go_on_with_batch(&partial, next);
         };
         self.finish_script(unfinished, Then::Batch(Box::new(done)));
     }
 
+    /// Runs calls of a batch from `first` on. One that meets a lock waits, and others overtake it; but none overtakes a
+    /// script, which may give its lock back in order to ask for more.
     fn go_on_with_batch(self: &Rc<Self>, partial: &Rc<RefCell<PartialBatch>>, first: usize) {
         let mut index = first;
         while index < partial.borrow().batch.len() {
@@ -276,11 +281,20 @@ impl Core {
             index = calls.end;
             if self.shard().locks().is_in_the_way(&claims) {
                 let (place, _) = self.shard_mut().locks_mut().request(claims);
+                let has_script = self.has_script(&partial.borrow().batch, calls.clone());
                 self.enter(place, Task::Calls { batch: partial.clone(), calls });
+                if has_script {
+                    return;
+                }
             } else if let Some(unfinished) = self.run_calls(partial, calls.clone()) {
-                return self.wait_for_script(partial, calls.start, unfinished, true);
+                return self.wait_for_script(partial, calls.start, unfinished);
             }
         }
+    }
+
+    /// Whether one of the calls is a script.
+    pub(crate) fn has_script(&self, batch: &Batch, mut calls: Range<usize>) -> bool {
+        calls.any(|index| self.shared.registry.get(batch.call(index).0).is_script())
     }
 
     /// Runs calls of a batch; the last of them sends it back. A script that has not ended is returned.
@@ -362,21 +376,28 @@ impl Core {
                 continue;
             }
             self.granted_place.set(Some(place));
-            self.within_epoch(epoch, || match task {
+            let ended = self.within_epoch(epoch, || match task {
                 Task::Ask { from, ticket, question } => {
                     let answer = Box::new(self.answer(question));
                     self.post(from, Message::Answer { ticket, answer });
+                    None
                 }
                 Task::Calls { batch, calls } => {
+                    let has_script = self.has_script(&batch.borrow().batch, calls.clone());
                     if let Some(unfinished) = self.run_calls(&batch, calls.clone()) {
-                        self.wait_for_script(&batch, calls.start, unfinished, false);
+                        self.wait_for_script(&batch, calls.start, unfinished);
+                        return None;
                     }
+                    has_script.then_some((batch, calls.end))
                 }
                 Task::Begin { .. } => unreachable!("handled above"),
             });
             // A script that has paused has taken it.
             if self.granted_place.take().is_some() {
                 granted.extend(self.end(place));
+            }
+            if let Some((batch, next)) = ended {
+                self.go_on_with_batch(&batch, next);
             }
         }
     }

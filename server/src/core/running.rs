@@ -28,7 +28,7 @@ use shard::rng::Rng;
 use shard::{Call, Now, Outcome};
 use smallvec::SmallVec;
 use std::cell::{Ref, RefMut};
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -182,38 +182,72 @@ impl Core {
         caller: Caller,
         reply: &mut Vec<u8>,
     ) -> Option<(Outcome, u64)> {
-        let Kind::Shard(shard_command) = command.kind else { return None };
+        if !self.is_fit_to_lend(command) {
+            return None;
+        }
+        let mut lent = self.borrow_free(shard)?;
+        let ran = self.run_on(&mut lent, command, db, argv, caller, reply);
+        self.give_back(shard, lent);
+        Some(ran)
+    }
+
+    /// Whether a command may run on a borrowed shard.
+    #[inline]
+    pub(super) fn is_fit_to_lend(&self, command: &Registered) -> bool {
+        let Kind::Shard(shard_command) = command.kind else { return false };
         let is_fit = match shard_command.run {
             Run::Read(_) => true,
             Run::Write(_) => self.may_lend_writes(),
             _ => false,
         };
-        if !is_fit || self.shared.tracking_count.load(Ordering::Acquire) > 0 {
-            return None;
-        }
+        is_fit && self.shared.tracking_count.load(Ordering::Acquire) == 0
+    }
+
+    /// Borrows the shard of a core that sleeps, unless something is under way there or locked.
+    #[inline]
+    pub(super) fn borrow_free(&self, shard: usize) -> Option<impl DerefMut<Target = Shard>> {
         let mut lent = self.shared.leases.borrow(shard)?;
-        if !self.is_clear_to(shard) {
-            return None;
-        }
-        if !lent.locks().is_empty() {
+        if !self.is_clear_to(shard) || !lent.locks().is_empty() {
             return None;
         }
         self.note_borrowed();
         lent.hold_expiry(self.is_paused(Flags::WRITE));
+        Some(lent)
+    }
+
+    /// Runs a command on a borrowed shard, and counts it.
+    #[inline]
+    pub(super) fn run_on(
+        &self,
+        lent: &mut Shard,
+        command: &Registered,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> (Outcome, u64) {
+        let Kind::Shard(shard_command) = command.kind else {
+            unreachable!("only commands of a shard are fit to be lent one")
+        };
         let call =
             Call { command: shard_command, argv, db, resp: caller.resp, client: caller.client };
         let start = reply.len();
         let outcome = lent.execute(self.now.get(), &call, reply);
+        if outcome == Outcome::Failed {
+            self.note_error(&reply[start..]);
+        }
+        (outcome, self.account(command, outcome))
+    }
+
+    /// Gives a shard back.
+    #[inline]
+    pub(super) fn give_back(&self, shard: usize, mut lent: impl DerefMut<Target = Shard>) {
         let has_effects = !lent.effects_mut().is_empty();
         drop(lent);
         if has_effects {
             // An expired key, a served client, a keyspace event: its own core sees to it.
             self.mailbox.post(shard, Message::Tell(Box::new(Notice::Effects)));
         }
-        if outcome == Outcome::Failed {
-            self.note_error(&reply[start..]);
-        }
-        Some((outcome, self.account(command, outcome)))
     }
 
     /// Whether writes may run on a borrowed shard.
@@ -355,7 +389,8 @@ impl Core {
         is_write || !self.shared.is_pausing_writes_only.load(Ordering::Relaxed)
     }
 
-    /// Runs a batch. A script in it that does not end in one go is returned with its number: nothing behind it has run.
+    /// Runs a batch. A script in it that does not end in one go, or a transaction with one, is returned with its number:
+    /// nothing behind it has run.
     pub(super) fn run_batch(
         self: &Rc<Self>,
         batch: &mut Batch,
@@ -404,8 +439,14 @@ impl Core {
                 }
             };
             if let Some((calls, watched)) = batch.unit_at(index) {
-                index = calls.end;
-                self.run_unit(batch, calls, watched, caller, replies, note);
+                let behind = calls.end;
+                let unfinished = self.run_unit(batch, calls, watched, caller, replies, note);
+                if let Some(unfinished) = unfinished {
+                    batch.slow = slow;
+                    batch.part_ns = part_ns;
+                    return Some((index, unfinished));
+                }
+                index = behind;
             } else {
                 let (id, db, argv) = batch.call(index);
                 let command = self.shared.registry.get(id);

@@ -120,6 +120,16 @@ impl CoreScripts {
         Ok(source)
     }
 
+    /// Whether the text of a script shows that it touches no keys but those it is given. It need not be known, and does not
+    /// become so.
+    pub(super) fn is_plain_text(&self, registry: &Registry, text: &[u8]) -> bool {
+        match self.by_text.get(text) {
+            Some(source) => source.is_plain,
+            None => Source::new(text, |name| takes_one_key(registry, name))
+                .is_ok_and(|source| source.is_plain),
+        }
+    }
+
     /// The script with this SHA-1, in any case.
     pub(super) fn by_sha(&mut self, all: &Scripts, sha: &[u8]) -> Option<Arc<Source>> {
         self.forget_flushed(all);

@@ -18,6 +18,7 @@ pub mod functions;
 mod host;
 mod paused;
 mod request;
+mod rest;
 mod run;
 mod server_commands;
 mod shared;
@@ -25,6 +26,6 @@ mod sorting;
 
 pub use cores::CoreScripts;
 pub use request::Kind;
-pub(crate) use run::{Started, Then, Unfinished};
+pub(crate) use run::{InUnit, Started, Then, Unfinished};
 pub(crate) use shared::CANNOT_WIDEN;
 pub use shared::{Holds, Running, Scripts, Unkillable};

@@ -6,6 +6,7 @@
 
 use super::host::Wanted;
 use super::request::Request;
+use super::rest::RestOfUnit;
 use super::run::Running;
 use super::shared::{self, CANNOT_WIDEN, Holds};
 use super::{across, server_commands};
@@ -19,9 +20,9 @@ use crate::transaction::Held;
 use protocol::reply::{Resp, Writer};
 use protocol::request::Argv;
 use script::Progress;
-use shard::Now;
 use shard::effects::Journal;
 use shard::locks::{Claims, Mode};
+use shard::{Now, Outcome};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,65 +46,94 @@ impl Paused {
         argv: Argv<'_>,
         caller: Caller,
     ) -> Self {
-        let shown = show(&request, argv, core.now(), Holds::Shard(core.id));
-        running.host.set_running(shown.clone());
-        core.shared.scripts.enter(shown.clone());
+        let shown = enter(core, &running, &request, argv);
         let lock = core.lock_for_script(Claims::whole(Mode::Exclusive), journal);
         Paused { running, request, caller, shown, lock }
     }
 
-    /// Runs it to its end; returns its reply.
-    pub(super) async fn run_to_end(self, core: &Rc<Core>) -> Vec<u8> {
-        let Paused { mut running, request, caller, mut shown, lock } = self;
+    /// Runs it to its end, and then the rest of the transaction that it belongs to; returns the reply.
+    pub(super) async fn run_to_end(self, core: &Rc<Core>, rest: Option<RestOfUnit>) -> Vec<u8> {
+        let Paused { running, request, caller, shown, lock } = self;
         let id = lock.id;
         let mut held: Option<Held> = None;
         core.wait_for_script_lock(lock).await;
-        let (job, ended) = loop {
-            if let Some(touched) = running.host.take_wish() {
-                request.note_way(true);
-                match widen(core, id, touched).await {
-                    Ok(mut everything) => {
-                        everything.set_moment(Some(running.host.now()));
-                        held = Some(everything);
-                        running.host.set_everything();
-                        shown = core.shared.scripts.hold_everything(&shown);
-                        running.host.set_running(shown.clone());
-                    }
-                    Err(text) => {
-                        let resp = running.host.take_wanted().map_or(caller.resp, |one| one.resp);
-                        running.host.set_answer(error(text, resp));
-                    }
-                }
-            }
-            core.watch_script(&shown);
-            match running.host.take_wanted() {
-                Some(wanted) => {
-                    let answer = across::ask(core, caller, wanted, &mut held).await;
-                    running.host.set_answer(answer);
-                }
-                None if running.host.has_answer() => {}
-                None => core.let_others_run().await,
-            }
-            let progress = core.within_script_lock(id, || {
-                core.shard_mut().begin_unit();
-                running.host.begin_slice();
-                let progress = running.interpreter.resume();
-                core.shard_mut().suspend_unit();
-                progress
-            });
-            if let Progress::Ended(job, ended) = progress {
-                break (job, ended);
-            }
-        };
-        core.shared.scripts.leave(&shown);
+        let (mut reply, outcome) =
+            run_in_slices(core, id, running, &request, shown, caller, &mut held).await;
+        if let Some(rest) = rest {
+            reply = rest.run(core, id, caller, &reply, outcome, &mut held).await;
+        }
         match held {
             Some(held) => held.release(core),
             None => core.unlock_for_script(id),
         }
-        core.scripts.borrow_mut().give_back(running.interpreter);
-        let _outcome = core.outcome_of_script(ended, &job.reply);
-        job.reply
+        reply
     }
+}
+
+/// Runs a script that has paused, under the lock `id`, to its end.
+pub(super) async fn run_in_slices(
+    core: &Rc<Core>,
+    id: TransactionId,
+    mut running: Running,
+    request: &Request,
+    mut shown: Arc<shared::Running>,
+    caller: Caller,
+    held: &mut Option<Held>,
+) -> (Vec<u8>, Outcome) {
+    let (job, ended) = loop {
+        if let Some(touched) = running.host.take_wish() {
+            request.note_way(true);
+            match widen(core, id, touched).await {
+                Ok(mut everything) => {
+                    everything.set_moment(Some(running.host.now()));
+                    *held = Some(everything);
+                    running.host.set_everything();
+                    shown = core.shared.scripts.hold_everything(&shown);
+                    running.host.set_running(shown.clone());
+                }
+                Err(text) => {
+                    let resp = running.host.take_wanted().map_or(caller.resp, |one| one.resp);
+                    running.host.set_answer(error(text, resp));
+                }
+            }
+        }
+        core.watch_script(&shown);
+        match running.host.take_wanted() {
+            Some(wanted) => {
+                let answer = across::ask(core, caller, wanted, held).await;
+                running.host.set_answer(answer);
+            }
+            None if running.host.has_answer() => {}
+            None => core.let_others_run().await,
+        }
+        let progress = core.within_script_lock(id, || {
+            core.shard_mut().begin_unit();
+            running.host.begin_slice();
+            let progress = running.interpreter.resume();
+            core.shard_mut().suspend_unit();
+            progress
+        });
+        if let Progress::Ended(job, ended) = progress {
+            break (job, ended);
+        }
+    };
+    core.shared.scripts.leave(&shown);
+    core.scripts.borrow_mut().give_back(running.interpreter);
+    let outcome = core.outcome_of_script(ended, &job.reply);
+    (job.reply, outcome)
+}
+
+/// Shows to others a script that runs for long on this core's shard.
+pub(super) fn enter(
+    core: &Core,
+    running: &Running,
+    request: &Request,
+    argv: Argv<'_>,
+) -> Arc<shared::Running> {
+    let shown = show(request, argv, core.now(), Holds::Shard(core.id));
+    running.host.set_running(shown.clone());
+    core.shared.scripts.enter(shown.clone());
+    shown
 }
 
 /// Takes the locks of all shards for a script that has written: one script at a time.

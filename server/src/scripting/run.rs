@@ -4,9 +4,11 @@ use super::cores::Buffers;
 use super::host::{Scope, ScriptHost};
 use super::paused::Paused;
 use super::request::{Kind, Request};
+use super::rest::RestOfUnit;
 use crate::core::{Caller, Core};
 use crate::registry::Registered;
 use crate::router::Home;
+use protocol::command::Flags;
 use protocol::reply::Writer;
 use protocol::request::{Argv, ArgvBuf};
 use script::{Ended, Interpreter, Job, Progress, Source};
@@ -22,10 +24,12 @@ pub(crate) enum Started {
     Unfinished(Box<Unfinished>),
 }
 
-/// A script that does not end in one go.
+/// A script that does not end in one go, or a transaction with one.
 pub(crate) enum Unfinished {
     /// It has paused.
     Paused(Paused),
+    /// It has paused, and the rest of its transaction waits for it.
+    Unit(Paused, RestOfUnit),
     /// It is to run where it may touch all shards.
     Wandering(Wandering),
 }
@@ -55,6 +59,31 @@ pub(super) struct Running {
     pub(super) host: Rc<ScriptHost>,
 }
 
+impl Running {
+    /// Runs it until it ends, or pauses with something left to do here.
+    fn start(&mut self, job: Job) -> Progress {
+        let mut progress = self.interpreter.start(job);
+        while self.host.has_left() && matches!(progress, Progress::Paused) {
+            progress = self.interpreter.resume();
+        }
+        progress
+    }
+}
+
+/// What has become of a command of a transaction.
+pub(crate) enum InUnit {
+    /// It has ended, has been counted, and took so many microseconds.
+    Ended(u64),
+    /// It has paused.
+    Paused(Box<PausedInUnit>),
+}
+
+/// A script of a transaction that has paused.
+pub(crate) struct PausedInUnit {
+    pub(super) running: Running,
+    pub(super) request: Request,
+}
+
 impl Core {
     /// Runs a script all of whose keys lie on this core's shard, until it ends or has taken long.
     pub(crate) fn start_script(
@@ -66,10 +95,10 @@ impl Core {
         caller: Caller,
         reply: &mut Vec<u8>,
     ) -> Started {
-        let is_read_only = command.is(protocol::command::Flags::READONLY);
+        let is_read_only = command.is(Flags::READONLY);
         let request = match Request::read(self, kind, is_read_only, argv) {
             Ok(request) => request,
-            Err(text) => return self.refuse_script(&text, caller, reply),
+            Err(text) => return Started::Ended(self.refuse_script(&text, caller, reply)),
         };
         if self.shared.shard_count() > 1 && request.may_wander(argv) {
             let argv = ArgvBuf::from_argv(argv);
@@ -77,45 +106,22 @@ impl Core {
             return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
         }
         let begun_at = self.tick_start();
-        let interpreter = self.scripts.borrow_mut().take_interpreter();
-        let mut interpreter = match interpreter {
-            Ok(interpreter) => interpreter,
-            Err(text) => return self.refuse_script(&text, caller, reply),
-        };
-        let (home, session) = (Home::Shard(self.id), (db, caller));
-        let host = ScriptHost::new(self.clone(), &request, Scope::Shard, home, session, begun_at);
-        let host = Rc::new(host);
-        let Buffers { argv: own_argv, reply: own_reply } =
-            self.scripts.borrow_mut().take_buffers(argv);
-        let job = Job {
-            what: request.what.clone(),
-            argv: own_argv,
-            key_count: request.key_count,
-            resp: caller.resp,
-            host: host.clone(),
-            reply: own_reply,
+        let (mut running, job) = match self.prepare_run(&request, db, argv, caller) {
+            Ok(prepared) => prepared,
+            Err(text) => return Started::Ended(self.refuse_script(&text, caller, reply)),
         };
         let mark = self.shard_mut().effects_mut().journal.mark();
         self.shard_mut().begin_unit();
-        let mut progress = interpreter.start(job);
-        while host.has_left() && matches!(progress, Progress::Paused) {
-            progress = interpreter.resume();
-        }
-        let running = Running { interpreter, host };
-        match progress {
+        match running.start(job) {
             Progress::Ended(job, ended) => {
                 self.shard_mut().end_unit(self.now());
-                let Running { interpreter, host } = running;
-                self.scripts.borrow_mut().give_back(interpreter);
-                let Job { argv, reply: own_reply, .. } = job;
-                if host.has_left() {
+                if running.host.has_left() {
+                    self.scripts.borrow_mut().give_back(running.interpreter);
                     request.note_way(true);
-                    let wandering = Wandering { request, argv, db, caller };
+                    let wandering = Wandering { request, argv: job.argv, db, caller };
                     return Started::Unfinished(Box::new(Unfinished::Wandering(wandering)));
                 }
-                let outcome = self.outcome_of_script(ended, &own_reply);
-                reply.extend_from_slice(&own_reply);
-                self.scripts.borrow_mut().keep_buffers(Buffers { argv, reply: own_reply });
+                let outcome = self.finish_run(running, job, ended, reply);
                 self.set_stopwatch(begun_at);
                 Started::Ended(outcome)
             }
@@ -127,6 +133,79 @@ impl Core {
                 Started::Unfinished(Box::new(Unfinished::Paused(paused)))
             }
         }
+    }
+
+    /// Runs a script in the middle of a transaction of this core's shard, of which it is known that it touches no others,
+    /// until it ends or has taken long.
+    pub(crate) fn start_script_in_unit(
+        self: &Rc<Self>,
+        command: &Registered,
+        kind: Kind,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> InUnit {
+        let request = Request::read(self, kind, command.is(Flags::READONLY), argv);
+        let begun_at = self.tick_start();
+        let prepared = request.and_then(|request| {
+            let (running, job) = self.prepare_run(&request, db, argv, caller)?;
+            Ok((request, running, job))
+        });
+        let (request, mut running, job) = match prepared {
+            Ok(prepared) => prepared,
+            Err(text) => {
+                let outcome = self.refuse_script(&text, caller, reply);
+                return InUnit::Ended(self.account(command, outcome));
+            }
+        };
+        match running.start(job) {
+            Progress::Ended(job, ended) => {
+                let outcome = self.finish_run(running, job, ended, reply);
+                self.set_stopwatch(begun_at);
+                InUnit::Ended(self.account(command, outcome))
+            }
+            Progress::Paused => InUnit::Paused(Box::new(PausedInUnit { running, request })),
+        }
+    }
+
+    /// An interpreter for a script on this core's shard, and what it is to do.
+    ///
+    /// # Errors
+    /// If there is no memory for one more interpreter.
+    fn prepare_run(
+        self: &Rc<Self>,
+        request: &Request,
+        db: u16,
+        argv: Argv<'_>,
+        caller: Caller,
+    ) -> Result<(Running, Job), String> {
+        let mut scripts = self.scripts.borrow_mut();
+        let interpreter = scripts.take_interpreter()?;
+        let Buffers { argv, reply } = scripts.take_buffers(argv);
+        drop(scripts);
+        let (home, session) = (Home::Shard(self.id), (db, caller));
+        let (core, begun_at) = (self.clone(), self.tick_start());
+        let host = Rc::new(ScriptHost::new(core, request, Scope::Shard, home, session, begun_at));
+        let job = Job {
+            what: request.what.clone(),
+            argv,
+            key_count: request.key_count,
+            resp: caller.resp,
+            host: host.clone(),
+            reply,
+        };
+        Ok((Running { interpreter, host }, job))
+    }
+
+    /// Appends the reply of a script that has ended in one go, and keeps what it ran with for the next.
+    fn finish_run(&self, running: Running, job: Job, ended: Ended, reply: &mut Vec<u8>) -> Outcome {
+        let outcome = self.outcome_of_script(ended, &job.reply);
+        reply.extend_from_slice(&job.reply);
+        let mut scripts = self.scripts.borrow_mut();
+        scripts.give_back(running.interpreter);
+        scripts.keep_buffers(Buffers { argv: job.argv, reply: job.reply });
+        outcome
     }
 
     /// Makes a script known to the server.
@@ -145,6 +224,19 @@ impl Core {
         Request::read(self, kind, false, argv).is_ok_and(|request| request.may_wander(argv))
     }
 
+    /// Whether the text of a script shows that it touches no keys but those it is given. It does not become known by this.
+    pub(crate) fn is_script_plain(&self, kind: Kind, argv: Argv<'_>) -> bool {
+        let body = argv.get(1).unwrap_or_default();
+        let mut scripts = self.scripts.borrow_mut();
+        match kind {
+            Kind::Text => scripts.is_plain_text(&self.shared.registry, body),
+            Kind::Sha => {
+                scripts.by_sha(&self.shared.scripts, body).is_some_and(|source| source.is_plain)
+            }
+            Kind::Function => false,
+        }
+    }
+
     /// A script that is to run where it may touch several shards.
     ///
     /// # Errors
@@ -157,7 +249,7 @@ impl Core {
         argv: Argv<'_>,
         caller: Caller,
     ) -> Result<Wandering, String> {
-        let is_read_only = command.is(protocol::command::Flags::READONLY);
+        let is_read_only = command.is(Flags::READONLY);
         let request = Request::read(self, kind, is_read_only, argv)?;
         Ok(Wandering { request, argv: ArgvBuf::from_argv(argv), db, caller })
     }
@@ -174,10 +266,10 @@ impl Core {
         }
     }
 
-    fn refuse_script(&self, text: &str, caller: Caller, reply: &mut Vec<u8>) -> Started {
+    fn refuse_script(&self, text: &str, caller: Caller, reply: &mut Vec<u8>) -> Outcome {
         self.note_error(text.as_bytes());
         Writer::new(reply, caller.resp).error(text.as_bytes());
-        Started::Ended(Outcome::Failed)
+        Outcome::Failed
     }
 
     /// Takes what has not ended in one go to its end; `then` gets its reply.
@@ -185,7 +277,8 @@ impl Core {
         let core = self.clone();
         crate::runtime::executor::spawn(async move {
             let reply = match *unfinished {
-                Unfinished::Paused(paused) => paused.run_to_end(&core).await,
+                Unfinished::Paused(paused) => paused.run_to_end(&core, None).await,
+                Unfinished::Unit(paused, rest) => paused.run_to_end(&core, Some(rest)).await,
                 Unfinished::Wandering(wandering) => wandering.run(&core, None).await,
             };
             core.reactor.note_activity();

@@ -57,9 +57,11 @@ impl Connection {
     pub(super) async fn reload(&mut self, args: Args<'_>) -> Result<(), CommandError> {
         const UNREADABLE: CommandError =
             CommandError::text("ERR Error trying to load the RDB dump, check server logs.");
+        let (mut may_merge, mut is_flushing) = (false, true);
         for option in args.rest().map(<[u8]>::to_ascii_lowercase) {
             match option.as_slice() {
-                b"merge" | b"noflush" => {} // the same keys are there before and after
+                b"merge" => may_merge = true,
+                b"noflush" => is_flushing = false,
                 b"nosave" => {
                     tracing::warn!("DEBUG RELOAD NOSAVE: there is no snapshot to load");
                     return Err(UNREADABLE);
@@ -71,7 +73,23 @@ impl Connection {
                 }
             }
         }
+        // The same keys and libraries are there before and after.
+        if !is_flushing && !may_merge && self.has_data().await {
+            tracing::warn!("DEBUG RELOAD NOFLUSH: what is to be loaded is there already");
+            return Err(UNREADABLE);
+        }
         self.renew(CoreQuestion::Reload, UNREADABLE).await
+    }
+
+    /// Whether there is a library of functions or a key.
+    async fn has_data(&self) -> bool {
+        let core = self.core.clone();
+        let has_keys = |answer: &Answer| match answer {
+            Answer::Digests(databases) => databases.iter().any(Option::is_some),
+            _ => unreachable!("the core answers digests, not {answer:?}"),
+        };
+        core.shared.scripts.catalog().libraries().len() > 0
+            || core.ask_all(|_| Question::Core(CoreQuestion::Digests)).await.iter().any(has_keys)
     }
 
     /// Makes every value anew from its journal entries.

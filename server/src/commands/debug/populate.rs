@@ -57,7 +57,7 @@ impl Connection {
                 let (_outcome, _us) =
                     core.run_here(set, db, argv.as_argv(), caller, &mut self.replies);
             } else {
-                self.send_away(owner, set.id, argv.as_argv());
+                self.send_away(owner, set, argv.as_argv());
             }
         }
         self.finish_exchange().await;

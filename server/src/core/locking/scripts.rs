@@ -97,7 +97,14 @@ impl Core {
             let open = self.waiting.borrow_mut().open.remove(&place);
             let granted = self.shard_mut().unlock(now, place);
             match open.and_then(|open| open.task) {
-                Some(Task::Calls { batch, calls }) => self.refuse_calls(&batch, calls, text),
+                Some(Task::Calls { batch, calls }) => {
+                    let (next, has_script) =
+                        (calls.end, self.has_script(&batch.borrow().batch, calls.clone()));
+                    self.refuse_calls(&batch, calls, text);
+                    if has_script {
+                        self.go_on_with_batch(&batch, next);
+                    }
+                }
                 Some(Task::Begin { from, ticket, .. }) => {
                     self.waiting.borrow_mut().transactions.retain(|_, other| *other != place);
                     let answer = Box::new(Answer::Refused(text));
