@@ -390,6 +390,9 @@ impl List {
         let element = Element::of(element);
         let equal_count = self.iter().filter(|candidate| *candidate == element).count();
         let removed_count = equal_count.min(count_max);
+        if removed_count == 0 {
+            return 0;
+        }
         let first = match end {
             End::Left => 0,
             End::Right => equal_count - removed_count,
