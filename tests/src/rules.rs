@@ -123,14 +123,6 @@ pub const CHANGES: &[Rule] = &[
         "since 7.2 there is an option",
     ),
     rule(
-        &["debug", "reload"],
-        Compare::Became(&[(
-            "ERR Error trying to load the RDB dump",
-            "ERR Error trying to load the RDB dump, check server logs.",
-        )]),
-        "since 7.2 the error says where to look",
-    ),
-    rule(
         &["lpos"],
         Compare::Became(&[(
             "",
