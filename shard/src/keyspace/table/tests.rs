@@ -321,7 +321,7 @@ fn a_full_arena_is_packed_whatever_the_sizes_of_its_records() {
         for number in 0..900 {
             let key = key(number);
             let hash = hash_key(&tools.hasher, &key);
-            let value = vec![b'v'; rng.below(240)];
+            let value = vec![b'v'; 60 + rng.below(180)];
             let string = NewValue::String(StrRef::from_text(&value));
             segment.insert(hash, &key, string, (None, Access::default()), &mut tools);
             model.insert(key, value);
