@@ -8,7 +8,8 @@
 //! * `types`: the same for the commands of all data types, and time against size ([`types`]);
 //! * `atomic`: what transactions, scripts and commands of many keys cost ([`atomic`]);
 //! * `idle`: what idle connections cost ([`idle`]);
-//! * `memory`: what keys and elements cost, and what is left of `maxmemory` under churn ([`memory`]);
+//! * `memory`: what keys and elements cost, what is left of `maxmemory` under churn, and what others notice of large
+//!   removals ([`memory`]);
 //! * `hits`: how well eviction chooses: the hit ratio of a cache ([`hits`]).
 //!
 //! Reading order: [`arguments`], [`clock`], [`random`], [`output`], [`process`], [`server`], [`pipe`],

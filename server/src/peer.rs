@@ -6,6 +6,7 @@ use crate::batch::Batch;
 use crate::clients::{Client, ClientFlags};
 use crate::runtime::reactor::SocketKey;
 use protocol::reply::Resp;
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -32,11 +33,14 @@ pub struct Peer {
     pub over_soft_limit_since_ms: Cell<i64>,
 }
 
+/// Batches of one exchange. Two need no memory of their own.
+pub type Batches = SmallVec<[Box<Batch>; 2]>;
+
 /// What comes for a connection. One cell for all of it: every idle connection pays for these fields.
 #[derive(Debug, Default)]
 struct Mail {
     /// Batches that have come back.
-    batches: Vec<Box<Batch>>,
+    batches: Batches,
     /// How its blocking command ended.
     unblocked: Option<Box<Unblocked>>,
     /// Pushed messages that wait, encoded.
@@ -92,7 +96,7 @@ impl Peer {
 
     /// The batches that have come back.
     #[must_use]
-    pub fn take_batches(&self) -> Vec<Box<Batch>> {
+    pub fn take_batches(&self) -> Batches {
         std::mem::take(&mut self.mail.borrow_mut().batches)
     }
 

@@ -83,7 +83,30 @@ impl Registered {
 pub struct Registry {
     /// Commands, then the subcommands of each.
     rows: Vec<Registered>,
-    by_name: AHashMap<Box<[u8]>, CommandId>,
+    by_name: AHashMap<Name, CommandId>,
+}
+
+/// The name of a command in lower case, as numbers: looked up once per request, so it is made and compared without a
+/// loop over memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Name {
+    words: [u128; NAME_LEN_MAX / 16],
+    len: usize,
+}
+
+impl Name {
+    /// `None` if no command has a name as long as this.
+    fn new(name: &[u8]) -> Option<Name> {
+        let mut words = [0; NAME_LEN_MAX / 16];
+        if name.len() > NAME_LEN_MAX {
+            return None;
+        }
+        let lower = |word, byte: &u8| word << 8 | u128::from(byte.to_ascii_lowercase());
+        for (word, bytes) in words.iter_mut().zip(name.chunks(16)) {
+            *word = bytes.iter().fold(0, lower);
+        }
+        Some(Name { words, len: name.len() })
+    }
 }
 
 impl Registry {
@@ -100,9 +123,9 @@ impl Registry {
         let mut registry = Registry { rows: Vec::new(), by_name: AHashMap::new() };
         for (spec, kind) in all {
             let id = registry.push(spec, kind, None);
-            let former = registry.by_name.insert(spec.name.as_bytes().into(), id);
+            let name = Name::new(spec.name.as_bytes()).expect("names in the tables are short");
+            let former = registry.by_name.insert(name, id);
             assert!(former.is_none(), "command {} stands in two tables", spec.name);
-            assert!(spec.name.len() <= NAME_LEN_MAX, "{} is too long a name", spec.name);
         }
         for index in 0..registry.rows.len() {
             let Registered { spec, kind, .. } = registry.rows[index];
@@ -112,15 +135,15 @@ impl Registry {
             }
         }
         for (old, new) in renames {
-            let old_name = old.to_ascii_lowercase();
-            let id = registry.by_name.remove(old_name.as_bytes()).ok_or_else(|| old.clone())?;
-            let new_name = new.to_ascii_lowercase();
-            let is_free = !registry.by_name.contains_key(new_name.as_bytes());
-            if !new_name.is_empty() {
-                if !is_free || new_name.len() > NAME_LEN_MAX {
+            let old_name = Name::new(old.as_bytes());
+            let id = old_name.and_then(|name| registry.by_name.remove(&name));
+            let id = id.ok_or_else(|| old.clone())?;
+            if !new.is_empty() {
+                let name = Name::new(new.as_bytes()).ok_or_else(|| new.clone())?;
+                if registry.by_name.contains_key(&name) {
                     return Err(new.clone());
                 }
-                registry.by_name.insert(new_name.into_bytes().into(), id);
+                registry.by_name.insert(name, id);
             }
         }
         Ok(registry)
@@ -144,12 +167,7 @@ impl Registry {
     /// The command of this name, in any case.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<&Registered> {
-        let mut lower = [0; NAME_LEN_MAX];
-        let lower = lower.get_mut(..name.len())?;
-        for (to, from) in lower.iter_mut().zip(name) {
-            *to = from.to_ascii_lowercase();
-        }
-        self.by_name.get(&*lower).map(|id| self.get(*id))
+        self.by_name.get(&Name::new(name)?).map(|id| self.get(*id))
     }
 
     /// The subcommand of `command` that `word` names, in any case.

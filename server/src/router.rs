@@ -9,6 +9,7 @@ use protocol::request::Argv;
 use protocol::slot::slot_of;
 use shard::args::Args;
 use shard::commands::{Command, Reach, Run};
+use shard::keyspace::Likely;
 use smallvec::SmallVec;
 
 /// Where a request runs.
@@ -154,18 +155,24 @@ pub fn shard_of(core: &Core, key: Option<&[u8]>) -> usize {
     core.shared.shard_of_slot(slot_of(key.unwrap_or_default()))
 }
 
-/// The argument that is most likely the first key: the first, or of a script the one behind the number of its keys. A
-/// guess, for what only saves time.
+/// What a request is likely to read. The first key is most likely the first argument, or of a script the one behind the
+/// number of its keys; an element of a collection stands behind it, or behind the score of ZADD. A guess, for what only
+/// saves time.
 #[must_use]
 #[inline]
-pub fn likely_key<'a>(argv: Argv<'a>) -> Option<&'a [u8]> {
+pub fn likely<'a>(argv: Argv<'a>) -> Option<Likely<'a>> {
     let name = argv.get(0)?;
     let is_script = match name.first() {
         Some(b'e' | b'E') => name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"eval")),
         Some(b'f' | b'F') => name.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"fcall")),
         _ => false,
     };
-    argv.get(if is_script { 3 } else { 1 })
+    if is_script {
+        return argv.get(3).map(Likely::key);
+    }
+    let has_score = argv.len() == 4 && matches!(name.first(), Some(b'z' | b'Z'));
+    let element = argv.get(if has_score { 3 } else { 2 }).unwrap_or_default();
+    argv.get(1).map(|key| Likely { key, element })
 }
 
 /// The keys of a request, as indices into argv, each with its shard.

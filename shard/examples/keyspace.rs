@@ -11,7 +11,7 @@
 
 use protocol::reply::Resp;
 use protocol::request::ArgvBuf;
-use shard::keyspace::WARM_MAX;
+use shard::keyspace::{Likely, WARM_MAX};
 use shard::rng::Rng;
 use shard::{Call, Now, Options, Shard, call::ClientFacts, commands};
 use std::io::Write;
@@ -113,7 +113,7 @@ impl Bench {
         for batch in requests.chunks(WARM_MAX) {
             if is_warm {
                 let keys = batch.iter().filter_map(|argv| argv.as_argv().get(1));
-                self.shard.keyspace().database(0).warm(keys);
+                self.shard.keyspace().database(0).warm(keys.map(Likely::key));
             }
             batch.iter().for_each(|argv| self.run(argv));
         }

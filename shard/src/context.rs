@@ -9,7 +9,7 @@ use crate::effects::Effects;
 use crate::error::CommandError;
 use crate::event::{Event, EventClasses};
 use crate::keyspace::access::Access;
-use crate::keyspace::entry::{Entry, EntryRef};
+use crate::keyspace::entry::{Entry, EntryRef, is_past};
 use crate::keyspace::table::{KeyHash, Place};
 use crate::keyspace::{Database, Keyspace, ValueMut};
 use crate::options::Options;
@@ -435,9 +435,9 @@ impl<'a> WriteContext<'a> {
         let (now, is_replaying) = (self.now, self.is_replaying);
         let is_touching = !self.client.is_no_touch;
         let table = self.keyspace.database_mut(self.db_index).table_mut();
-        let entry = table.find(hash, key)?;
-        let (place, access) = (entry.place(), entry.access());
-        if entry.is_expired(now) && !is_replaying {
+        let place = table.locate(hash, key)?;
+        let (expire_at_ms, access) = table.clocks(place);
+        if is_past(expire_at_ms, now) && !is_replaying {
             table.remove(place);
             self.stats.expired.set(self.stats.expired.get() + 1);
             self.effects.expired(self.options, self.db_index, key);

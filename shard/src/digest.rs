@@ -95,7 +95,7 @@ fn mix_entry(digest: &mut Digest, entry: &EntryRef<'_>) {
             }
         }
         ValueRef::Hash(hash) => {
-            hash.iter().for_each(|(field, value)| add_pair(digest, &field, &value));
+            hash.iter().for_each(|(field, value)| add_pair(digest, &field.text(), &value.text()));
         }
         ValueRef::Stream(stream) => {
             for entry in stream.entries.range(StreamId::MIN, StreamId::MAX) {

@@ -9,6 +9,7 @@ use crate::memory::block_size;
 use crate::types::hash::{Hash, HashRef};
 use crate::types::list::List;
 use crate::types::packed::PackedRef;
+use crate::types::paged_table::Touch;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
@@ -120,6 +121,18 @@ impl Value {
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Hash(hash) => ValueRef::Hash(hash.view()),
             Value::Stream(stream) => ValueRef::Stream(stream),
+        }
+    }
+
+    /// The table of a large collection, to touch what a lookup in it is going to read.
+    #[must_use]
+    #[inline]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match self {
+            Value::Set(set) => set.table(),
+            Value::SortedSet(set) => set.table(),
+            Value::Hash(hash) => hash.table(),
+            Value::String(_) | Value::List(_) | Value::Stream(_) => None,
         }
     }
 

@@ -204,7 +204,8 @@ impl World {
         for (key, entry) in database.iter().filter(|(_, entry)| !entry.is_expired(now)) {
             let (expected, at_ms) = &model[key];
             let ValueRef::Hash(hash) = entry.value else { panic!("a hash") };
-            let pairs = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec()));
+            let pairs =
+                hash.iter().map(|(field, value)| (field.text().to_vec(), value.text().to_vec()));
             assert_eq!(&pairs.collect::<BTreeMap<_, _>>(), expected);
             assert_eq!(entry.expire_at_ms(), *at_ms);
             let size = hash.packed().map(|packed| packed.bytes().len());

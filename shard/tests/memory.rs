@@ -210,6 +210,19 @@ fn small_hashes() {
 }
 
 #[test]
+fn small_hashes_of_numbers() {
+    compare("small hashes of numbers", &Options::default(), |world, key| {
+        let field = world.word(2);
+        let price = format!("{}.{}", world.rng.below(1_000), world.rng.below(100_000));
+        match world.rng.below(4) {
+            0 => world.run(&[b"HDEL", key, &field]),
+            1 => world.run(&[b"HINCRBYFLOAT", key, b"price", b"0.25"]),
+            _ => world.run(&[b"HSET", key, b"price", price.as_bytes(), &field, b"1700000000.125"]),
+        }
+    });
+}
+
+#[test]
 fn packed_hashes_of_all_lengths() {
     let options = Options { hash_max_listpack_entries: 20, ..Options::default() };
     compare("packed hashes of all lengths", &options, |world, key| {

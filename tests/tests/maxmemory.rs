@@ -149,7 +149,11 @@ fn keys_that_are_used_often_stay() {
         client.send_raw(&get.repeat(200));
         client.read_many(200);
     }
-    assert!(client.run("OBJECT FREQ key:1").as_integer() > Some(8));
+    // The counter of one key is a matter of chance.
+    let frequencies =
+        (0..100).filter_map(|number| client.run(&format!("OBJECT FREQ key:{number}")).as_integer());
+    let sum: i64 = frequencies.sum();
+    assert!(sum > 800, "{sum} together, and 500 for new keys");
     fill(&mut client, 1_000..20_000, 1_000, &[]);
     let hot = (0..100)
         .filter(|number| client.run(&format!("EXISTS key:{number}")).as_integer() == Some(1));

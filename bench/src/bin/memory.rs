@@ -6,6 +6,7 @@ use bench::arguments::{self, program, value};
 use bench::clock::{Clock, utc_date};
 use bench::memory::churn::{self, Churn};
 use bench::memory::data::{ALL, Data};
+use bench::memory::stalls::{self, Removal, Stall};
 use bench::memory::{Cost, measure};
 use bench::output::{Table, line};
 use bench::process::machine;
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 
 /// `--only` word that asks for the churn.
 const CHURN: &str = "churn";
+/// And the one that asks for stalls.
+const STALLS: &str = "stalls";
 
 fn main() -> ExitCode {
     match compare(&command().get_matches()) {
@@ -57,13 +60,20 @@ fn compare(matches: &ArgMatches) -> Result<(), String> {
         }));
     }
     let mut markdown = format!(
-        "# Resident memory, one shard, no log{}\n\n{}\n\n{}\n",
+        "# Memory, one shard, no log{}\n\n{}\n",
         if is_quick { ", an eighth of the data" } else { "" },
-        machine(),
-        costs.markdown()
+        machine()
     );
+    if !cells.is_empty() {
+        markdown.push_str(&format!("\n## Resident memory\n\n{}\n", costs.markdown()));
+    }
     if is_asked(CHURN) {
         let (text, figures) = churn_report(&subject, &reference, (256 << 20) / part as u64)?;
+        markdown.push_str(&text);
+        cells.push(figures);
+    }
+    if is_asked(STALLS) {
+        let (text, figures) = stalls_report(&subject, &reference, part)?;
         markdown.push_str(&text);
         cells.push(figures);
     }
@@ -107,13 +117,18 @@ fn churn_report(
 ) -> Result<(String, Value), String> {
     let mut table = Table::new(&["server", "resident, peak", "resident, end", "accounted, end"]);
     let mut figures = Vec::new();
-    for binary in [subject, reference] {
-        let churned @ Churn { peak, end, accounted } = churn::measure(binary, 1, limit)?;
-        eprintln!("churn, {}: {churned:?}", binary.version);
+    for (binary, shards) in [(subject, 1), (subject, 2), (reference, 1)] {
+        let churned @ Churn { peak, end, accounted } = churn::measure(binary, shards, limit)?;
+        eprintln!("churn, {}, {shards} shards: {churned:?}", binary.version);
+        let name = match shards {
+            1 => binary.version.clone(),
+            _ => format!("{}, {shards} shards", binary.version),
+        };
         let cells = [peak, end, accounted].map(|ratio| format!("{ratio:.2}"));
-        table.row([vec![binary.version.clone()], cells.to_vec()].concat());
+        table.row([vec![name], cells.to_vec()].concat());
         figures.push(json!({
-            "server": binary.version, "peak": peak, "end": end, "accounted": accounted,
+            "server": binary.version, "shards": shards, "peak": peak, "end": end,
+            "accounted": accounted,
         }));
     }
     let markdown = format!(
@@ -124,13 +139,52 @@ fn churn_report(
     Ok((markdown, json!({ "churn": figures, "limit": limit })))
 }
 
+/// What others notice of large removals, ours and Redis, as a section of the report.
+fn stalls_report(
+    subject: &Binary,
+    reference: &Binary,
+    part: usize,
+) -> Result<(String, Value), String> {
+    let mut table = Table::new(&[
+        "removed",
+        &format!("{}, longest PING, µs", subject.version),
+        &format!("{}, longest PING, µs", reference.version),
+        "longest slice, µs",
+        "gone after, ms",
+    ]);
+    let mut figures = Vec::new();
+    for removal in Removal::all() {
+        let ours = stalls::measure(subject, removal, part)?;
+        let theirs = stalls::measure(reference, removal, part)?;
+        eprintln!("{}: {ours:?} {theirs:?}", removal.name());
+        table.row(vec![
+            removal.name(),
+            ours.ping_longest_us.to_string(),
+            theirs.ping_longest_us.to_string(),
+            ours.slice_longest_us.map_or_else(|| "-".to_owned(), |time| time.to_string()),
+            format!("{:.1} / {:.1}", ours.gone_ms, theirs.gone_ms),
+        ]);
+        let json = |stall: Stall| {
+            json!({
+                "ping_longest_us": stall.ping_longest_us, "gone_ms": stall.gone_ms,
+                "slice_longest_us": stall.slice_longest_us,
+            })
+        };
+        figures.push(json!({
+            "removed": removal.name(), "subject": json(ours), "reference": json(theirs),
+        }));
+    }
+    let markdown = format!("\n## What others notice of large removals\n\n{}\n", table.markdown());
+    Ok((markdown, json!({ "stalls": figures })))
+}
+
 fn command() -> Command {
     Command::new("memory")
         .about("Measures resident bytes per key and element, side by side with Redis")
         .after_help("Programs: RIALTO_BIN (target/release/rialto), REDIS_BIN (redis-server).")
         .arg(arguments::quick())
         .arg(arguments::only(
-            "Parts of the names of what to measure, separated by commas; churn is one",
+            "Parts of the names of what to measure, separated by commas; churn and stalls are two",
         ))
         .arg(arguments::out_by_default())
         .arg(arguments::name())

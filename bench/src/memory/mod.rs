@@ -6,10 +6,12 @@
 //! Elements are some dozen megabytes in all, not much more than the buffers that a server takes once for whatever it is
 //! sent; so those buffers are filled before, and some elements are loaded, in collections of their own.
 //!
-//! Reading order: [`data`] (what is loaded), this page, [`churn`] (values that come and go under a limit).
+//! Reading order: [`data`] (what is loaded), this page, [`churn`] (values that come and go under a limit), [`stalls`] (what
+//! others notice of large removals).
 
 pub mod churn;
 pub mod data;
+pub mod stalls;
 
 use std::io;
 use std::time::Duration;

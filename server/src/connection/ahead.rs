@@ -6,6 +6,7 @@ use crate::router;
 use protocol::error::ProtocolError;
 use protocol::limits::Limits;
 use protocol::request::{Argv, ArgvBuf, Parsed, Parser, Span};
+use shard::keyspace::Likely;
 
 /// Requests found in one piece of input, in memory that is used again.
 #[derive(Debug, Default)]
@@ -88,11 +89,11 @@ impl Ahead {
         (Argv::new(&input[found.start..behind], spans), behind)
     }
 
-    /// What is most likely the key of each request. None if there is only one request, since then there is
-    /// nothing to overlap.
-    pub(crate) fn keys<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
+    /// What each request is likely to read. Nothing if there is only one request, since then there is nothing to
+    /// overlap.
+    pub(crate) fn likely<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Likely<'a>> {
         let count = if self.len() > 1 { self.len() } else { 0 };
-        (0..count).filter_map(move |index| router::likely_key(self.request(input, index).0))
+        (0..count).filter_map(move |index| router::likely(self.request(input, index).0))
     }
 
     /// Forgets everything and keeps the memory.

@@ -3,7 +3,7 @@
 use super::Watched;
 use crate::batch::Batch;
 use crate::core::{Caller, Core};
-use crate::peer::Peer;
+use crate::peer::{Batches, Peer};
 use crate::registry::{CommandId, Kind, Registered};
 use crate::transaction::parts::{Parts, merge_replies};
 use protocol::request::{Argv, ArgvBuf};
@@ -224,7 +224,7 @@ impl Exchange {
     /// are returned.
     pub(super) fn merge(
         &mut self,
-        batches: Vec<Box<Batch>>,
+        batches: Batches,
         replies: &mut Vec<u8>,
         mut ended: impl FnMut(Ended, &[u8]) -> Option<u64>,
     ) -> Vec<Slow> {

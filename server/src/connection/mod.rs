@@ -194,7 +194,7 @@ impl Connection {
             let end = ahead.parse(&mut parser, rest, &limits, max);
             // Behind a command that is away nothing runs now: all goes into batches, whose cores touch their keys.
             if self.exchange.is_none() {
-                core.warm(self.session.db, ahead.keys(rest));
+                core.warm(self.session.db, ahead.likely(rest));
             }
             for index in 0..ahead.len() {
                 let (argv, behind) = ahead.request(rest, index);

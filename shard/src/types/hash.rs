@@ -9,7 +9,7 @@ use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::{Element, Text};
 use crate::types::packed::{self, Packed, PackedMut, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::rebuild::Batches;
 use protocol::request::ArgvBuf;
 
@@ -105,10 +105,10 @@ fn split(row: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(u32::from_le_bytes(*len) as usize)
 }
 
-/// The same, as texts.
-fn texts(row: &[u8]) -> (Text<'_>, Text<'_>) {
+/// The same, as elements; those of a row are text, also where it is that of a number.
+fn elements(row: &[u8]) -> (Element<'_>, Element<'_>) {
     let (field, value) = split(row);
-    (Text::Stored(field), Text::Stored(value))
+    (Element::Text(field), Element::Text(value))
 }
 
 impl Default for Hash {
@@ -175,12 +175,14 @@ impl<'a> HashRef<'a> {
             FormRef::Small(packed) => {
                 find(packed, field).map(|spot| packed.get(packed.after(spot)).text())
             }
-            FormRef::Large(table) => table.find(field).map(|index| texts(table.row(index)).1),
+            FormRef::Large(table) => {
+                table.find(field).map(|index| Text::Stored(split(table.row(index)).1))
+            }
         }
     }
 
     /// All fields with their values: in the order they were added while the form is small.
-    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
+    pub fn iter(self) -> impl Iterator<Item = (Element<'a>, Element<'a>)> {
         let (small, large) = match self.form {
             FormRef::Small(packed) => (packed.iter(), None),
             FormRef::Large(table) => (packed::Iter::default(), Some(table.rows())),
@@ -190,19 +192,19 @@ impl<'a> HashRef<'a> {
 
     /// Field `index`, which is below [`HashRef::len`], in the order of [`HashRef::iter`]. Cost: O(1) in the large form.
     #[must_use]
-    pub fn at(self, index: usize) -> (Text<'a>, Text<'a>) {
+    pub fn at(self, index: usize) -> (Element<'a>, Element<'a>) {
         match self.form {
             FormRef::Small(packed) => {
                 let spot = packed.spot(2 * index).expect("an index below len");
-                (packed.get(spot).text(), packed.get(packed.after(spot)).text())
+                (packed.get(spot), packed.get(packed.after(spot)))
             }
-            FormRef::Large(table) => texts(table.row(index)),
+            FormRef::Large(table) => elements(table.row(index)),
         }
     }
 
     /// The fields at `indices`, each below [`HashRef::len`]. Cost: O(1) for each, in the small form O(n) for all.
     #[must_use]
-    pub fn pick(self, indices: &[usize]) -> Vec<(Text<'a>, Text<'a>)> {
+    pub fn pick(self, indices: &[usize]) -> Vec<(Element<'a>, Element<'a>)> {
         match self.form {
             FormRef::Small(_) => {
                 let all = self.iter().collect::<Vec<_>>();
@@ -218,7 +220,7 @@ impl<'a> HashRef<'a> {
         self,
         cursor: u64,
         count: usize,
-    ) -> (u64, impl Iterator<Item = (Text<'a>, Text<'a>)>) {
+    ) -> (u64, impl Iterator<Item = (Element<'a>, Element<'a>)>) {
         let (cursor, small, large) = match self.form {
             FormRef::Small(packed) => (0, packed.iter(), None),
             FormRef::Large(table) => {
@@ -233,7 +235,7 @@ impl<'a> HashRef<'a> {
     pub fn rebuild(self, key: &[u8], emit: &mut dyn FnMut(ArgvBuf)) {
         let mut batches = Batches::new(&[b"HSET", key], emit);
         for (field, value) in self.iter() {
-            batches.push(&[&field, &value]);
+            batches.push(&[&field.text(), &value.text()]);
         }
         batches.finish();
     }
@@ -261,6 +263,15 @@ impl Hash {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.view().is_empty()
+    }
+
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(table) => Some(table.touch()),
+            Form::Small(_) => None,
+        }
     }
 
     /// Bytes of heap this holds. Cost: O(1).
@@ -331,6 +342,7 @@ impl Hash {
         if let Form::Small(packed) = &self.form {
             let mut table = Box::<PagedTable<Pair>>::default();
             for (field, value) in HashRef::from_packed(packed.view()).iter() {
+                let (field, value) = (field.text(), value.text());
                 let added = with_len(&field, |len| table.push(&field, &[len, &field, &value]));
                 debug_assert!(added.is_ok(), "a hash has each field once");
             }
@@ -361,22 +373,15 @@ pub fn overwrite(
 fn pairs<'a>(
     mut small: packed::Iter<'a>,
     large: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
-    let small = std::iter::from_fn(move || Some((small.next()?.text(), small.next()?.text())));
-    small.chain(large.map(texts))
+) -> impl Iterator<Item = (Element<'a>, Element<'a>)> {
+    let small = std::iter::from_fn(move || Some((small.next()?, small.next()?)));
+    small.chain(large.map(elements))
 }
 
 /// Where `field` begins.
+#[inline]
 fn find(packed: PackedRef<'_>, field: &[u8]) -> Option<Spot> {
-    let field = Element::of(field);
-    let mut spot = packed.start();
-    while spot != packed.end() {
-        if packed.get(spot) == field {
-            return Some(spot);
-        }
-        spot = packed.after(packed.after(spot));
-    }
-    None
+    packed.find(Element::of(field), 2)
 }
 
 /// The same fields with the same values, in whatever order and form.
@@ -384,7 +389,7 @@ impl PartialEq for Hash {
     fn eq(&self, other: &Self) -> bool {
         let (all, other) = (self.view(), other.view());
         all.len() == other.len()
-            && all.iter().all(|(field, value)| other.get(&field) == Some(value))
+            && all.iter().all(|(field, value)| other.get(&field.text()) == Some(value.text()))
     }
 }
 
@@ -402,6 +407,10 @@ mod tests {
             hash.set(field.as_bytes(), value.as_bytes(), LIMITS);
         }
         hash
+    }
+
+    fn text_of((field, value): (Element<'_>, Element<'_>)) -> [Vec<u8>; 2] {
+        [field, value].map(|element| element.text().to_vec())
     }
 
     #[test]
@@ -445,7 +454,7 @@ mod tests {
         assert!(!set("a", "x") && !set("a", "200") && !set("b", "zy") && !set("c", "x"));
         assert!(!set("d", "1") && !set("xyz", "1") && !set("b", "12345"));
         let hash = HashRef::from_packed(packed.view());
-        let pairs = hash.iter().map(|(field, value)| [field.to_vec(), value.to_vec()].concat());
+        let pairs = hash.iter().map(|pair| text_of(pair).concat());
         assert_eq!(pairs.collect::<Vec<_>>(), [b"a7".as_slice(), b"bzyx", b"c"]);
     }
 
@@ -456,8 +465,8 @@ mod tests {
         hash.remove(b"a");
         hash.set(b"a", b"5", LIMITS);
         let fields = hash.view().iter().map(|(field, _)| field).collect::<Vec<_>>();
-        assert_eq!(fields, [b"b", b"c", b"a"].map(|field| Text::Stored(field)));
-        assert_eq!(hash.view().at(2), (Text::Stored(b"a"), Text::Stored(b"5")));
+        assert_eq!(fields, [b"b", b"c", b"a"].map(|field| Element::Text(field)));
+        assert_eq!(hash.view().at(2), (Element::Text(b"a"), Element::Integer(5)));
     }
 
     #[test]
@@ -492,8 +501,14 @@ mod tests {
             let mut hash = Hash::default();
             let mut model = BTreeMap::new();
             for step in 0..500 {
-                let field = rng.below(30).to_string().into_bytes();
-                let value = vec![b'v'; rng.below(if round % 2 == 0 { 6 } else { 8 })];
+                let mut field = rng.below(15).to_string().into_bytes();
+                if rng.below(2) == 0 {
+                    field.extend_from_slice(b".50");
+                }
+                let value = match rng.below(2) {
+                    0 => vec![b'v'; rng.below(if round % 2 == 0 { 6 } else { 8 })],
+                    _ => format!("{}.{}", rng.below(300), rng.below(1_000)).into_bytes(),
+                };
                 if rng.below(3) > 0 {
                     let is_new = hash.set(&field, &value, limits);
                     assert_eq!(is_new, model.insert(field, value).is_none(), "step {step}");
@@ -502,13 +517,12 @@ mod tests {
                 }
                 assert_eq!(hash.len(), model.len());
             }
-            let mut pairs =
-                hash.view().iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect::<Vec<_>>();
-            let at =
-                (0..hash.len()).map(|i| hash.view().at(i)).map(|(f, v)| (f.to_vec(), v.to_vec()));
+            let mut pairs = hash.view().iter().map(text_of).collect::<Vec<_>>();
+            let at = (0..hash.len()).map(|index| text_of(hash.view().at(index)));
             assert_eq!(at.collect::<Vec<_>>(), pairs);
             pairs.sort();
-            assert_eq!(pairs, model.into_iter().collect::<Vec<_>>(), "round {round}");
+            let model = model.into_iter().map(|(field, value)| [field, value]);
+            assert_eq!(pairs, model.collect::<Vec<_>>(), "round {round}");
         }
     }
 }

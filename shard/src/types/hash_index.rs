@@ -95,6 +95,17 @@ impl HashIndex {
         segment.under(tag_of(hash)).map(|(_, number)| number).find(|&number| is_it(number))
     }
 
+    /// Loads what a lookup of `hash` reads first; the number means nothing.
+    #[must_use]
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u64 {
+        if self.segments.is_empty() {
+            return 0;
+        }
+        let segment = &self.segments[self.segment_of(hash)];
+        segment.slots.get(segment.guess(tag_of(hash))).map_or(0, |slot| slot.tag.into())
+    }
+
     /// Adds a number, which is not there yet, under `hash`; `hash_of` gives the hash of any number that is there.
     pub fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
         if self.segments.is_empty() {
@@ -219,10 +230,15 @@ impl Segment {
         block_size(self.slots.capacity() * size_of::<Slot>())
     }
 
+    /// Where slots with `tag` should stand, if tags are spread evenly.
+    fn guess(&self, tag: u16) -> usize {
+        (usize::from(tag) * self.slots.len()) >> 16
+    }
+
     /// Where the first slot with `tag` or a greater one stands.
     fn first(&self, tag: u16) -> usize {
         let slots = &*self.slots;
-        let mut at = (usize::from(tag) * slots.len()) >> 16;
+        let mut at = self.guess(tag);
         while at > 0 && slots[at - 1].tag >= tag {
             at -= 1;
         }

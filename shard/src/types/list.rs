@@ -26,6 +26,9 @@ const EMPTY_SIZE: usize = 7;
 const SIZE_CLASSES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 /// Largest size in bytes where the threshold is a number of elements.
 const COUNTED_SIZE_MAX: usize = 8 << 10;
+/// A new run at an end gets as much room as this part of the list takes, up to all that it may need: so that the runs
+/// of a long list are not moved again and again while they grow.
+const ROOM_PART: usize = 8;
 /// Two neighbouring runs that are no larger together become one.
 const JOINED_SIZE_MAX: usize = run::SIZE_MAX / 2;
 
@@ -283,7 +286,8 @@ impl List {
         }
         self.change(last, Run::seal);
         let at = if end == End::Left { 0 } else { self.runs.len() };
-        self.insert_run(at, Run::new(end));
+        let room = (self.runs.len() * run::SIZE_MAX / ROOM_PART).min(run::SIZE_MAX);
+        self.insert_run(at, Run::with_room(end, room));
         self.change(at, |run| run.push(end, element));
     }
 
@@ -330,6 +334,22 @@ impl List {
         self.change(at, |run| run.set(inside, new));
     }
 
+    /// Takes the element at one end out of a list that has some, after handing it to `read`. Cost: O(1).
+    pub fn pop<T>(&mut self, end: End, read: impl FnOnce(Element<'_>) -> T) -> T {
+        let at = match end {
+            End::Left => 0,
+            End::Right => self.runs.len() - 1,
+        };
+        let (result, size) =
+            self.change(at, |run| run.pop(end, |element| (read(element), element.listpack_size())));
+        self.len -= 1;
+        self.packed_size -= size;
+        if self.runs.get(at).len() == 0 {
+            self.remove_runs(at..at + 1);
+        }
+        result
+    }
+
     /// Removes the elements of `range`, which must lie inside the list. Cost: O(1) for each.
     pub fn remove(&mut self, range: Range<usize>) {
         if range.is_empty() {
@@ -370,6 +390,9 @@ impl List {
         let element = Element::of(element);
         let equal_count = self.iter().filter(|candidate| *candidate == element).count();
         let removed_count = equal_count.min(count_max);
+        if removed_count == 0 {
+            return 0;
+        }
         let first = match end {
             End::Left => 0,
             End::Right => equal_count - removed_count,
@@ -447,11 +470,12 @@ impl List {
     }
 
     /// Changes run `at` and counts its memory again.
-    fn change(&mut self, at: usize, change: impl FnOnce(&mut Run)) {
+    fn change<T>(&mut self, at: usize, change: impl FnOnce(&mut Run) -> T) -> T {
         let run = self.runs.get_mut(at);
         self.run_heap -= run.heap_size();
-        change(run);
+        let result = change(run);
         self.run_heap += run.heap_size();
+        result
     }
 
     fn insert_run(&mut self, at: usize, run: Run) {

@@ -10,6 +10,7 @@ pub mod stream;
 pub mod string;
 
 pub mod chunks;
+pub mod decimal;
 pub mod element;
 pub mod hash_index;
 pub mod intset;

@@ -36,7 +36,7 @@ pub struct PackedMut<'a> {
 }
 
 /// Where an element begins: a byte offset behind the start of the first one, good until the next change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot(usize);
 
 impl<'a> PackedRef<'a> {
@@ -96,7 +96,22 @@ impl<'a> PackedRef<'a> {
     /// Where element `index` begins, or `None` past the end. Cost: a walk up to it.
     #[must_use]
     pub fn spot(self, index: usize) -> Option<Spot> {
-        self.spots().nth(index).map(|(spot, _)| spot)
+        let walk = || (0..index).fold(self.start(), |spot, _| self.after(spot));
+        (index < self.len()).then(walk)
+    }
+
+    /// Where the first of every `step` elements, beginning with the first of all, that equals `element` begins.
+    #[must_use]
+    #[inline]
+    pub fn find(self, element: Element<'_>, step: usize) -> Option<Spot> {
+        let mut spot = self.start();
+        while spot != self.end() {
+            if element.is_at(&self.elements[spot.0..]) {
+                return Some(spot);
+            }
+            spot = (0..step).fold(spot, |spot, _| self.after(spot));
+        }
+        None
     }
 
     /// Where the first element begins.
@@ -226,7 +241,8 @@ impl Packed {
     }
 
     /// Puts `elements` in the place of the bytes of `removed`, which are `removed_count` elements. Takes exactly the
-    /// memory that is needed: these buffers are many and small, and the allocator rounds up anyway.
+    /// memory that is needed: these buffers are many and small. As the allocator rounds up, most changes find room in
+    /// the block that is there.
     fn splice(&mut self, removed: Range<Spot>, removed_count: usize, elements: &[Element<'_>]) {
         let count = self.len() + elements.len() - removed_count;
         if count == 0 {
@@ -237,21 +253,28 @@ impl Packed {
         let removed = HEAD + removed.start.0..HEAD + removed.end.0;
         let old_len = self.bytes.len();
         let new_len = old_len.max(HEAD) + size - removed.len();
-        let bytes = if removed.start == old_len && block_size(new_len) == block_size(old_len) {
-            // The block has room: it grows where it is.
-            let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
-            bytes.reserve_exact(size);
-            bytes[..HEAD].copy_from_slice(&count.to_le_bytes());
-            elements.iter().for_each(|element| element.encode(&mut bytes));
-            bytes
+        let mut bytes = Vec::from(std::mem::take(&mut self.bytes));
+        if block_size(new_len) == block_size(old_len) {
+            // The block stays, and what lies behind the change moves within it.
+            let len_max = old_len.max(new_len);
+            bytes.reserve_exact(len_max - old_len);
+            bytes.resize(len_max, 0);
+            bytes.copy_within(removed.end..old_len, removed.start + size);
+            bytes.truncate(new_len);
         } else {
-            let mut bytes = Vec::with_capacity(new_len);
-            bytes.extend_from_slice(&count.to_le_bytes());
-            bytes.extend_from_slice(self.bytes.get(HEAD..removed.start).unwrap_or_default());
-            elements.iter().for_each(|element| element.encode(&mut bytes));
-            bytes.extend_from_slice(self.bytes.get(removed.end..).unwrap_or_default());
-            bytes
-        };
+            let mut moved = Vec::with_capacity(new_len);
+            moved.extend_from_slice(bytes.get(..removed.start).unwrap_or(&[0; HEAD]));
+            moved.resize(removed.start + size, 0);
+            moved.extend_from_slice(bytes.get(removed.end..).unwrap_or_default());
+            bytes = moved;
+        }
+        bytes[..HEAD].copy_from_slice(&count.to_le_bytes());
+        let mut rest = &mut bytes[removed.start..];
+        for element in elements {
+            let (place, behind) = rest.split_at_mut(element.size());
+            element.write(place);
+            rest = behind;
+        }
         debug_assert_eq!(bytes.len(), new_len);
         self.bytes = bytes.into_boxed_slice();
     }
@@ -357,6 +380,7 @@ mod tests {
             0 => 60 + rng.below(10),
             1 => 5000,
             2..4 => return rng.below(100_000).to_string().into_bytes(),
+            4 => return format!("{}.{:02}", rng.below(1_000), rng.below(100)).into_bytes(),
             _ => rng.below(6),
         };
         (0..len).map(|_| rng.next_u64() as u8).collect()
@@ -443,7 +467,7 @@ mod tests {
         let mut packed = Packed::default();
         assert_eq!(packed.heap_size(), 0);
         packed.push(&[Element::of(b"price"), Element::of(b"101.25"), Element::of(b"42")]);
-        assert_eq!(packed.bytes.len(), 4 + 6 + 7 + 1);
+        assert_eq!(packed.bytes.len(), 4 + 6 + 4 + 1);
         packed.remove(packed.view().start(), 3);
         assert_eq!(packed, Packed::default());
     }

@@ -29,6 +29,51 @@ pub struct PagedTable<L> {
     layout: PhantomData<fn() -> L>,
 }
 
+/// A table, to load what a lookup is going to read before it comes: see `keyspace::warm`. The numbers that come back mean
+/// nothing; they are there so that the loads are not left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch<'a> {
+    rows: &'a Pages,
+    index: &'a HashIndex,
+}
+
+impl Touch<'_> {
+    /// How many rows there are.
+    #[must_use]
+    #[inline]
+    pub fn row_count(self) -> usize {
+        self.rows.len()
+    }
+
+    /// Loads the part of the index that a lookup of `hash` reads first. First step of four.
+    #[must_use]
+    #[inline]
+    pub fn index(self, hash: u64) -> u64 {
+        self.index.touch(hash)
+    }
+
+    /// The row that a lookup of `hash` compares first: most often the right one. Second step.
+    #[must_use]
+    #[inline]
+    pub fn candidate(self, hash: u64) -> Option<usize> {
+        self.index.find(hash, |_| true).map(|number| number as usize)
+    }
+
+    /// Loads what says where that row lies. Third step.
+    #[must_use]
+    #[inline]
+    pub fn page(self, row: usize) -> u64 {
+        self.rows.touch(row)
+    }
+
+    /// Loads the beginning of that row. Fourth step.
+    #[must_use]
+    #[inline]
+    pub fn row(self, row: usize) -> u64 {
+        self.rows.row(row).first().copied().unwrap_or_default().into()
+    }
+}
+
 impl<L> Clone for PagedTable<L> {
     fn clone(&self) -> Self {
         PagedTable { rows: self.rows.clone(), index: self.index.clone(), layout: PhantomData }
@@ -58,6 +103,12 @@ impl<L: Layout> PagedTable<L> {
     #[must_use]
     pub fn heap_size(&self) -> usize {
         self.rows.heap_size() + self.index.heap_size()
+    }
+
+    /// The table, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn touch(&self) -> Touch<'_> {
+        Touch { rows: &self.rows, index: &self.index }
     }
 
     /// Row `index`, which exists.

@@ -8,10 +8,11 @@
 
 use crate::memory::block_size;
 use crate::options::Options;
+use crate::types::decimal::Decimal;
 use crate::types::element::Element;
 use crate::types::intset::IntSet;
 use crate::types::packed::{Packed, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::rebuild::Batches;
 use protocol::number;
 use protocol::request::ArgvBuf;
@@ -69,6 +70,8 @@ impl Layout for Whole {
 pub enum Member<'a> {
     /// An integer of a form that keeps those as numbers; its bytes are its decimal digits.
     Integer(i64),
+    /// A number with a point of such a form.
+    Decimal(Decimal),
     /// Bytes.
     Bytes(&'a [u8]),
 }
@@ -77,6 +80,7 @@ impl<'a> From<Element<'a>> for Member<'a> {
     fn from(element: Element<'a>) -> Self {
         match element {
             Element::Integer(integer) => Member::Integer(integer),
+            Element::Decimal(decimal) => Member::Decimal(decimal),
             Element::Text(text) => Member::Bytes(text),
         }
     }
@@ -87,6 +91,7 @@ impl Member<'_> {
     pub fn with_bytes<T>(self, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Member::Integer(integer) => read(itoa::Buffer::new().format(integer).as_bytes()),
+            Member::Decimal(decimal) => decimal.with_bytes(read),
             Member::Bytes(bytes) => read(bytes),
         }
     }
@@ -102,6 +107,7 @@ impl Member<'_> {
     pub fn integer(self) -> Option<i64> {
         match self {
             Member::Integer(integer) => Some(integer),
+            Member::Decimal(_) => None,
             Member::Bytes(bytes) => number::parse_i64(bytes),
         }
     }
@@ -152,6 +158,15 @@ impl Set {
         match &self.form {
             Form::Integers(integers) => Some(integers),
             _ => None,
+        }
+    }
+
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(table) => Some(table.touch()),
+            Form::Integers(_) | Form::Small(_) => None,
         }
     }
 
@@ -323,6 +338,10 @@ impl Set {
     pub fn remove_all(&mut self, indices: &[usize]) {
         match &mut self.form {
             Form::Integers(integers) => integers.remove_all(indices),
+            Form::Small(packed) if let &[index] = indices => {
+                let spot = packed.view().spot(index).expect("an index below len");
+                packed.remove(spot, 1);
+            }
             Form::Small(packed) => {
                 let mut removed = indices.iter().copied().peekable();
                 let mut index = 0;
@@ -407,8 +426,7 @@ fn members<'a>(
 
 /// Where `member` begins.
 fn find(packed: PackedRef<'_>, member: &[u8]) -> Option<Spot> {
-    let member = Element::of(member);
-    packed.spots().find(|(_, element)| *element == member).map(|(spot, _)| spot)
+    packed.find(Element::of(member), 1)
 }
 
 /// The same members, in whatever order and form.
@@ -520,8 +538,11 @@ mod tests {
             let mut model = BTreeSet::new();
             for step in 0..400 {
                 let number = rng.below(60);
-                let is_text = round % 3 > 0 && number % 4 == 0;
-                let member = if is_text { format!("m{number}") } else { number.to_string() };
+                let member = match number % 8 {
+                    0 if round % 3 > 0 => format!("m{number}"),
+                    4 if round % 3 > 0 => format!("{}.{}", number / 10, number % 10),
+                    _ => number.to_string(),
+                };
                 let member = member.into_bytes();
                 match rng.below(8) {
                     0..4 => {

@@ -14,7 +14,7 @@ use crate::memory::block_size;
 use crate::options::Options;
 use crate::types::element::Element;
 use crate::types::packed::{self, Packed, PackedRef, Spot};
-use crate::types::paged_table::{Layout, PagedTable};
+use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::ranked::{self, RankedList};
 use crate::types::rebuild::Batches;
 use protocol::number;
@@ -147,6 +147,15 @@ impl SortedSet {
         }
     }
 
+    /// The table of the large form, to touch what a lookup is going to read.
+    #[must_use]
+    pub fn table(&self) -> Option<Touch<'_>> {
+        match &self.form {
+            Form::Large(large) => Some(large.members.touch()),
+            Form::Small(_) => None,
+        }
+    }
+
     /// Bytes of heap this holds, as the allocator counts them. Cost: O(1).
     #[must_use]
     pub fn heap_size(&self) -> usize {
@@ -251,17 +260,25 @@ impl SortedSet {
     /// Gives `member` this score, which is not NaN; adds it if there is none.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: SortedSetLimits) {
         if let Form::Small(packed) = &mut self.form {
-            let found = find(packed.view(), member);
-            if let Some((_, spot, _)) = found {
-                packed.remove(spot, 1);
-            }
-            if packed.len() < limits.entries_max
+            let (found, behind) = place(packed.view(), member, score);
+            let other_count = packed.len() - usize::from(found.is_some());
+            if other_count < limits.entries_max
                 && (member.len() <= limits.value_len_max || found.is_some())
             {
-                let mut spots = packed.view().spots();
-                let behind = spots.find(|(_, entry)| split(*entry) > (score, member));
-                let spot = behind.map_or(packed.view().end(), |(spot, _)| spot);
-                packed.insert(spot, &[Element::Text(&score::join(score, member))]);
+                let entry = score::join(score, member);
+                let add = |packed: &mut Packed| packed.insert(behind, &[Element::Text(&entry)]);
+                // What lies further back changes first, so that the spot before it stays good.
+                match found {
+                    Some(found) if found > behind => {
+                        packed.remove(found, 1);
+                        add(packed);
+                    }
+                    Some(found) => {
+                        add(packed);
+                        packed.remove(found, 1);
+                    }
+                    None => add(packed),
+                }
                 return;
             }
             self.enlarge();
@@ -409,8 +426,24 @@ impl Large {
 /// The rank of `member`, where its entry begins, and its score.
 fn find(packed: PackedRef<'_>, member: &[u8]) -> Option<(usize, Spot, f64)> {
     let mut entries = packed.spots().enumerate();
-    let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| split(*entry).1 == member)?;
+    let (rank, (spot, entry)) = entries.find(|(_, (_, entry))| score::member(*entry) == member)?;
     Some((rank, spot, split(entry).0))
+}
+
+/// Where the entry of `member` begins, if there is one, and before which other it belongs with this score.
+fn place(packed: PackedRef<'_>, member: &[u8], score: f64) -> (Option<Spot>, Spot) {
+    let (mut found, mut behind) = (None, None);
+    for (spot, entry) in packed.spots() {
+        if score::member(entry) == member {
+            found = Some(spot);
+        } else if behind.is_none() && split(entry) > (score, member) {
+            behind = Some(spot);
+        }
+        if found.is_some() && behind.is_some() {
+            break;
+        }
+    }
+    (found, behind.unwrap_or(packed.end()))
 }
 
 /// Members of a [`SortedSet`] with their scores, from either end.

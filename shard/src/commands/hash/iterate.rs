@@ -9,7 +9,7 @@ use crate::commands::scan_args::{self, ScanOptions};
 use crate::commands::{Command, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::types::element::Text;
+use crate::types::element::Element;
 use crate::types::hash::{Hash, HashRef};
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::{Resp, Writer};
@@ -86,10 +86,10 @@ fn hgetall(
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
     reply.map(hash.map_or(0, HashRef::len));
-    for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
-        reply.bulk(&field);
-        reply.bulk(&value);
-    }
+    hash.into_iter().flat_map(HashRef::iter).for_each(|(field, value)| {
+        reply.bulk(&field.text());
+        reply.bulk(&value.text());
+    });
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn hkeys(
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
     reply.array(hash.map_or(0, HashRef::len));
-    hash.into_iter().flat_map(HashRef::iter).for_each(|(field, _)| reply.bulk(&field));
+    hash.into_iter().flat_map(HashRef::iter).for_each(|(field, _)| reply.bulk(&field.text()));
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn hvals(
 ) -> Result<(), CommandError> {
     let hash = ctx.get::<Hash>(args.key()?)?;
     reply.array(hash.map_or(0, HashRef::len));
-    hash.into_iter().flat_map(HashRef::iter).for_each(|(_, value)| reply.bulk(&value));
+    hash.into_iter().flat_map(HashRef::iter).for_each(|(_, value)| reply.bulk(&value.text()));
     Ok(())
 }
 
@@ -124,7 +124,7 @@ fn hrandfield(
     let key = args.key()?;
     if args.is_empty() {
         match ctx.get::<Hash>(key)? {
-            Some(hash) => reply.bulk(&hash.at(ctx.rng().below(hash.len())).0),
+            Some(hash) => reply.bulk(&hash.at(ctx.rng().below(hash.len())).0.text()),
             None => reply.null(),
         }
         return Ok(());
@@ -145,13 +145,13 @@ fn hrandfield(
     let is_nested = has_values && reply.resp() == Resp::V3;
     let drawn_count = draw.count(hash.len());
     reply.array(if has_values && !is_nested { 2 * drawn_count } else { drawn_count });
-    let write = |(field, value): (Text<'_>, Text<'_>), reply: &mut Writer<'_>| {
+    let write = |(field, value): (Element<'_>, Element<'_>), reply: &mut Writer<'_>| {
         if is_nested {
             reply.array(2);
         }
-        reply.bulk(&field);
+        reply.bulk(&field.text());
         if has_values {
-            reply.bulk(&value);
+            reply.bulk(&value.text());
         }
     };
     draw.write(hash.len(), &mut ctx.rng(), reply, |indices| hash.pick(indices), write)
@@ -173,9 +173,9 @@ fn hscan(
     let (cursor, fields) = hash.scan(cursor, options.count);
     scan_args::reply_with(reply, cursor, |reply| {
         let mut count = 0;
-        for (field, value) in fields.filter(|(field, _)| options.wants(field)) {
-            reply.bulk(&field);
-            reply.bulk(&value);
+        for (field, value) in fields.filter(|(field, _)| options.wants(&field.text())) {
+            reply.bulk(&field.text());
+            reply.bulk(&value.text());
             count += 2;
         }
         count

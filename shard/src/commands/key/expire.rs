@@ -13,7 +13,6 @@ use crate::error::CommandError;
 use crate::event::Event;
 use protocol::command::{Argument, Categories, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
-use protocol::request::ArgvBuf;
 
 /// Rows of this topic.
 pub const COMMANDS: &[Command] = &[
@@ -241,13 +240,12 @@ fn set(
     reply.integer(1);
     if is_past {
         entry.remove();
-        let del: ArgvBuf = [b"DEL".as_slice(), key].into_iter().collect();
-        return Ok(Written::changed(Event::DEL).rewritten(del));
+        ctx.journal(&[b"DEL", key]);
+        return Ok(Written::changed(Event::DEL).journaled());
     }
     entry.set_expiry(Some(at_ms));
-    let mut digits = itoa::Buffer::new();
-    let pexpireat = [b"PEXPIREAT".as_slice(), key, digits.format(at_ms).as_bytes()];
-    Ok(Written::changed(Event::EXPIRE).rewritten(pexpireat.into_iter().collect()))
+    ctx.journal(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at_ms).as_bytes()]);
+    Ok(Written::changed(Event::EXPIRE).journaled())
 }
 
 fn expiretime(

@@ -12,12 +12,11 @@ use crate::commands::{Command, Run, Transfer};
 use crate::context::WriteContext;
 use crate::effects::Written;
 use crate::error::CommandError;
-use crate::types::list::{End, List};
+use crate::types::list::End;
 use protocol::command::{
     Argument, BeginSearch, Categories, CommandSpec, Docs, FindKeys, Flags, Group, KeyFlags, KeySpec,
 };
 use protocol::reply::Writer;
-use protocol::request::ArgvBuf;
 
 /// Rows of this topic.
 pub const COMMANDS: &[Command] = &[
@@ -151,13 +150,14 @@ fn serve(
     end: End,
 ) -> Result<Option<Written>, CommandError> {
     let key = args.argv().get(key_index).expect("the index of a key lies inside the request");
-    let Some(list) = ctx.get::<List>(key)? else { return Ok(None) };
-    reply.array(2);
-    reply.bulk(key);
-    pop::reply_with_end(list, end, reply);
-    let name = if end == End::Left { b"LPOP" } else { b"RPOP" };
-    let pop = [name.as_slice(), key].into_iter().collect::<ArgvBuf>();
-    Ok(Some(pop::remove_at(ctx, key, end, 1)?.rewritten(pop)))
+    let taken = pop::take_end(ctx, key, end, |element| {
+        reply.array(2);
+        reply.bulk(key);
+        reply.bulk(&element.text());
+    })?;
+    let Some(written) = taken else { return Ok(None) };
+    ctx.journal(&[if end == End::Left { b"LPOP" } else { b"RPOP" }, key]);
+    Ok(Some(written.journaled()))
 }
 
 /// Takes elements of one key. Reply: the key and an array of elements. Journal: LPOP or RPOP with a count.

@@ -10,7 +10,7 @@ use crate::context::WriteContext;
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::types::list::{End, List, ListLimit};
+use crate::types::list::{Element, End, List, ListLimit};
 use protocol::command::{
     Argument, BeginSearch, Categories, CommandSpec, Docs, FindKeys, Flags, Group, KeyFlags, KeySpec,
 };
@@ -107,15 +107,17 @@ fn pop(
         true => None,
         false => Some(args.count()?),
     };
-    match (ctx.get::<List>(key)?, count) {
-        (None, None) => reply.null(),
-        (None, Some(_)) => reply.null_array(),
-        (Some(_), Some(0)) => reply.array(0),
-        (Some(list), None) => {
-            reply_with_end(list, end, reply);
-            return remove_at(ctx, key, end, 1);
+    let Some(count) = count else {
+        if let Some(written) = take_end(ctx, key, end, |element| reply.bulk(&element.text()))? {
+            return Ok(written);
         }
-        (Some(list), Some(count)) => {
+        reply.null();
+        return Ok(Written::unchanged());
+    };
+    match ctx.get::<List>(key)? {
+        None => reply.null_array(),
+        Some(_) if count == 0 => reply.array(0),
+        Some(list) => {
             reply_with_some(list, end, count, reply);
             return remove_at(ctx, key, end, count);
         }
@@ -170,13 +172,25 @@ fn reply_with_some(list: &List, end: End, count: usize, reply: &mut Writer<'_>) 
     }
 }
 
-/// Replies with the element at one end.
-pub(super) fn reply_with_end(list: &List, end: End, reply: &mut Writer<'_>) {
-    reply.bulk(&list.end(end).expect("a list that is stored has elements").text());
+/// Takes the element at one end, which `read` is shown, and the key with the last element; `None` if there is no such
+/// key.
+pub(super) fn take_end(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    end: End,
+    read: impl FnOnce(Element<'_>),
+) -> Result<Option<Written>, CommandError> {
+    let limit = ListLimit::from(ctx.options);
+    let Some(mut list) = ctx.get_mut::<List>(key)? else { return Ok(None) };
+    list.pop(end, read);
+    list.settle(limit);
+    let is_emptied = list.is_empty();
+    drop(list);
+    Ok(Some(taken(ctx, key, end, is_emptied)))
 }
 
 /// Removes `count` elements at one end of a list that exists, and the key with the last of them.
-pub(super) fn remove_at(
+fn remove_at(
     ctx: &mut WriteContext<'_>,
     key: &[u8],
     end: End,
@@ -189,11 +203,16 @@ pub(super) fn remove_at(
     list.settle(limit);
     let is_emptied = list.is_empty();
     drop(list);
+    Ok(taken(ctx, key, end, is_emptied))
+}
+
+/// Reports that elements were taken from one end; the key goes if none is left.
+fn taken(ctx: &mut WriteContext<'_>, key: &[u8], end: End, is_emptied: bool) -> Written {
     ctx.changed(key, event(end));
     if is_emptied {
         ctx.remove_emptied(key);
     }
-    Ok(Written::reported())
+    Written::reported()
 }
 
 /// The event of an element taken from one end.

@@ -104,26 +104,27 @@ impl<'a> Move<'a> {
         let Move { source, target, from, to } = self;
         let limit = ListLimit::from(ctx.options);
         let Some(mut list) = ctx.get_mut::<List>(source)? else { return Ok(None) };
-        let element = list.end(from).expect("a list that is stored has elements").text().to_vec();
         if source == target {
-            let range = list.range_at(from, 1);
-            list.remove(range);
+            let element = list.pop(from, |element| element.text().to_vec());
             list.prepare(1, element.len(), limit);
             list.push(to, &element);
             list.settle(limit);
             drop(list);
             ctx.also_changed(target, push_event(to));
             ctx.changed(source, pop::event(from));
+            reply.bulk(&element);
         } else {
+            let element = list.end(from).expect("a list that is stored has elements");
+            let element = element.text().to_vec();
             drop(list);
             let mut list = ctx.get_or_create::<List>(target)?;
             list.prepare(1, element.len(), limit);
             list.push(to, &element);
             drop(list);
             ctx.also_changed(target, push_event(to));
-            let _ = pop::remove_at(ctx, source, from, 1)?;
+            let _ = pop::take_end(ctx, source, from, |_| ())?;
+            reply.bulk(&element);
         }
-        reply.bulk(&element);
         Ok(Some(Written::reported()))
     }
 

@@ -16,7 +16,6 @@ use protocol::command::{
     Argument, BeginSearch, Categories, CommandSpec, Docs, FindKeys, Flags, Group, KeyFlags, KeySpec,
 };
 use protocol::reply::Writer;
-use protocol::request::ArgvBuf;
 
 /// What these commands do to their keys.
 const TAKEN: KeyFlags = KeyFlags::of(&[KeyFlags::RW, KeyFlags::ACCESS, KeyFlags::DELETE]);
@@ -112,8 +111,9 @@ fn take_one(
     }
     reply.array(3);
     reply.bulk(key);
-    let pop = [end.command(), key].into_iter().collect::<ArgvBuf>();
-    Ok(Some(pop::take(ctx, key, end, 1, false, reply)?.rewritten(pop)))
+    let written = pop::take(ctx, key, end, 1, false, reply)?;
+    ctx.journal(&[end.command(), key]);
+    Ok(Some(written.journaled()))
 }
 
 /// Takes members of one key. Reply: the key, and an array of pairs. Journal: ZPOPMIN or ZPOPMAX with a count.

@@ -147,7 +147,7 @@ impl<'a> Input<'a> {
 fn bytes_of(member: Member<'_>) -> Cow<'_, [u8]> {
     match member {
         Member::Bytes(bytes) => Cow::Borrowed(bytes),
-        Member::Integer(_) => Cow::Owned(member.to_vec()),
+        Member::Integer(_) | Member::Decimal(_) => Cow::Owned(member.to_vec()),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::context::{ReadContext, WriteContext};
 use crate::effects::Written;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::keyspace::WARM_MAX;
 use crate::keyspace::entry::Entry;
+use crate::keyspace::{Likely, WARM_MAX};
 use crate::options::Options;
 use crate::types::string::Str;
 use crate::value::Value;
@@ -69,7 +69,7 @@ fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Writer<'_>) -> Result
     reply.array(args.remaining());
     for (index, key) in args.rest().enumerate() {
         if index % WARM_MAX == 0 {
-            ctx.db.warm(args.rest().skip(index));
+            ctx.db.warm(args.rest().skip(index).map(Likely::key));
         }
         match ctx.get_string(key) {
             Ok(Some(string)) => string.with_bytes(|bytes| reply.bulk(bytes)),
@@ -161,7 +161,7 @@ fn store_pairs(ctx: &mut WriteContext<'_>, args: &mut Args<'_>) -> Result<(), Co
             break;
         }
         if index % WARM_MAX == 0 {
-            ctx.db().warm(args.rest().step_by(2));
+            ctx.db().warm(args.rest().step_by(2).map(Likely::key));
         }
         let key = args.key()?;
         store(&mut ctx.entry(key), args.bytes()?, NewExpiry::Never);

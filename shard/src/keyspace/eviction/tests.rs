@@ -98,6 +98,33 @@ fn any_key_means_any() {
     assert!((650..850).contains(&late_count), "{late_count} of 1500");
 }
 
+/// Keys that leave by lot must leave all segments alike: a segment gets new keys however many it has.
+#[test]
+fn segments_stay_even_while_keys_come_and_go() {
+    let equal = Access::with_frequency(NOW, 5);
+    for order in [Order::Random, Order::LeastFrequent] {
+        let mut keyspace = Keyspace::new(3, RandomState::with_seeds(1, 2, 3, 4));
+        let rules = rules(Among::AllKeys, order);
+        let mut eviction = Eviction::default();
+        let (mut rng, mut steps) = (Rng::new(9), 0);
+        for number in 0..200_000 {
+            let entry = Entry::new(Value::String(Str::Int(1))).with_access(equal);
+            keyspace.database_mut(1).insert(format!("k{number}").as_bytes(), entry);
+            while keyspace.database(1).len() > 2_000 {
+                if let Choice::Key(db, key) =
+                    eviction.choose(&keyspace, NOW, &rules, &mut rng, &mut steps)
+                {
+                    keyspace.database_mut(db).remove(&key);
+                }
+            }
+        }
+        let table = keyspace.database(1).table();
+        let lens = (0..table.segment_count()).map(|index| table.segment_len(index));
+        let len_max = lens.max().unwrap();
+        assert!(len_max < 400, "{order:?}: a segment has {len_max} of 2000 entries");
+    }
+}
+
 #[test]
 fn all_keys_can_leave() {
     for order in [Order::LeastRecent, Order::LeastFrequent, Order::Random] {

@@ -290,6 +290,16 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The number of the value of the record at the front of `bytes`, if that is kept outside.
+#[inline]
+pub(super) fn read_outside_value(bytes: &[u8]) -> Option<OutsideId> {
+    if bytes[0] & KIND_MASK != KIND_OUTSIDE {
+        return None;
+    }
+    let start = usize::from(KEY_START[usize::from(bytes[0] & 0x7F)]) + usize::from(bytes[4]);
+    Some(u16::from_le_bytes(fixed(&bytes[start..])))
+}
+
 /// Whether the record at the front of `bytes` has a packed collection in it.
 #[inline]
 pub(super) fn is_packed(bytes: &[u8]) -> bool {
@@ -336,7 +346,7 @@ pub(super) fn read_expiry(bytes: &[u8]) -> Option<i64> {
 }
 
 #[inline]
-fn read_access(bytes: &[u8]) -> Access {
+pub(super) fn read_access(bytes: &[u8]) -> Access {
     Access::from_bits(u32::from_le_bytes(fixed(bytes)) >> 8)
 }
 

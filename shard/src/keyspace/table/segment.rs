@@ -176,6 +176,12 @@ impl Segment {
         self.index.first_candidate(hash).map(|offset| self.arena.bytes(offset))
     }
 
+    /// The value that a record of this segment names, if that is kept outside.
+    #[inline]
+    pub(super) fn outside_value(&self, record: &[u8]) -> Option<&Value> {
+        record::read_outside_value(record).map(|id| self.outside().values.get(id))
+    }
+
     /// The entry in `slot`, if there is one.
     #[inline]
     pub(super) fn entry(&self, slot: usize, place: Place) -> Option<EntryRef<'_>> {
@@ -274,6 +280,19 @@ impl Segment {
         }
         let value = RecordValue::Outside(self.put_outside(value.into_value()));
         self.rewrite(slot, value, expire_at_ms, access, work)
+    }
+
+    /// When the entry in `slot` expires, and when it was last used.
+    #[inline]
+    pub(super) fn clocks(&self, slot: usize) -> (Option<i64>, Access) {
+        let bytes = self.arena.bytes(self.offset(slot));
+        (record::read_expiry(bytes), record::read_access(bytes))
+    }
+
+    /// The number of the value in `slot`, if that is kept outside.
+    #[inline]
+    pub(super) fn outside_id(&self, slot: usize) -> Option<OutsideId> {
+        record::read_outside_value(self.arena.bytes(self.offset(slot)))
     }
 
     /// Whether there is a packed collection in the record of `slot`.
@@ -489,22 +508,22 @@ impl Segment {
         self.outside.into_iter().flat_map(|outside| outside.values.into_items())
     }
 
-    /// Makes the value in `slot` one that is kept outside, so that it can be changed.
-    pub(super) fn move_outside(&mut self, slot: usize, work: &mut Work) {
+    /// Makes the value in `slot`, which is in the record, one that is kept outside, so that it can be changed; returns its
+    /// number.
+    pub(super) fn move_outside(&mut self, slot: usize, work: &mut Work) -> OutsideId {
         let record = self.record(slot).expect("a place names an entry");
         let (expire_at_ms, access) = (record.expire_at_ms, record.access);
-        if let RecordValue::Inside(string) = record.value {
-            let string = Value::String(string.to_str());
-            let value = RecordValue::Outside(self.put_outside(string));
-            self.rewrite(slot, value, expire_at_ms, access, work);
-        }
+        let value = record.value.view().expect("the value is in the record").to_value();
+        let id = self.put_outside(value);
+        self.rewrite(slot, RecordValue::Outside(id), expire_at_ms, access, work);
+        id
     }
 
-    /// The value in `slot`, which is kept outside, and the count of bytes that it has a part in.
-    pub(super) fn value_mut(&mut self, slot: usize) -> Option<(&mut Value, &mut usize)> {
-        let id = self.record(slot)?.outside_value()?;
-        let outside = self.outside.as_mut()?;
-        Some((outside.values.get_mut(id), &mut self.outside_bytes))
+    /// The value of this number, and the count of bytes that it has a part in.
+    #[inline]
+    pub(super) fn value_mut(&mut self, id: OutsideId) -> (&mut Value, &mut usize) {
+        let outside = self.outside.as_mut().expect("a record names something outside");
+        (outside.values.get_mut(id), &mut self.outside_bytes)
     }
 
     fn outside(&self) -> &Outside {

@@ -310,6 +310,32 @@ fn a_segment_whose_arena_is_full_sends_strings_outside() {
 }
 
 #[test]
+fn a_full_arena_is_packed_whatever_the_sizes_of_its_records() {
+    for seed in 0..20 {
+        println!("seed {seed}");
+        let mut rng = Rng::new(seed);
+        let mut segment = Segment::default();
+        let hasher = RandomState::with_seeds(1, 2, 3, seed);
+        let mut tools = Tools { hasher, work: Work::new(|| 0) };
+        let mut model = BTreeMap::new();
+        for number in 0..900 {
+            let key = key(number);
+            let hash = hash_key(&tools.hasher, &key);
+            let value = vec![b'v'; 60 + rng.below(180)];
+            let string = NewValue::String(StrRef::from_text(&value));
+            segment.insert(hash, &key, string, (None, Access::default()), &mut tools);
+            model.insert(key, value);
+        }
+        segment.check_invariants(&tools.hasher);
+        for (key, value) in &model {
+            let slot = segment.find(hash_key(&tools.hasher, key), key).unwrap();
+            let entry = segment.entry(slot, Place { segment: 0, slot }).unwrap();
+            assert!(entry.value.as_type::<Str>().unwrap().with_bytes(|found| found == value));
+        }
+    }
+}
+
+#[test]
 fn a_value_under_an_expiry_that_needs_more_room_than_any_record_stays() {
     let mut table = table();
     let value = [b'v'; 240];

@@ -30,6 +30,27 @@ impl Table {
         None
     }
 
+    /// The segment at `position`, which was drawn by lot, or `None` to have another drawn: the fewer entries a segment has
+    /// for its share of hash order, the more often. So each entry of the table is as likely as any other (of those that
+    /// expire if `is_expiring`), and a segment that has got too many loses them when keys leave by lot.
+    pub(crate) fn draw_segment(
+        &self,
+        position: Position,
+        is_expiring: bool,
+        rng: &mut Rng,
+    ) -> Option<usize> {
+        let index = self.segment_at(position);
+        let segment = self.segment(index);
+        let (count, total) = match is_expiring {
+            true => (segment.expiring_count(), self.expiring_count()),
+            false => (segment.len(), self.len()),
+        };
+        let share = if self.is_deep(index) { 1 } else { 2 };
+        let usual = total * share / (self.mask + 1);
+        // One with twice as many as usual, or more, is always taken.
+        (rng.below(2 * usual.max(1)) < count).then_some(index)
+    }
+
     /// All keys and entries, segment by segment.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], EntryRef<'_>)> {
         (0..self.segment_count).flat_map(|index| self.segment_entries(index))
@@ -42,14 +63,17 @@ impl Table {
 
     /// The first position behind segment `index`; `None` behind the last in hash order.
     pub(crate) fn position_after(&self, index: usize) -> Option<Position> {
-        // Where `index + 2^k` exists, `index` is split and its border lies one bit deeper.
-        let half = (self.mask >> 1) + 1;
-        let is_deep = index >= half || index + half < self.segment_count;
-        let depth = self.mask.count_ones() - u32::from(!is_deep);
+        let depth = self.mask.count_ones() - u32::from(!self.is_deep(index));
         let first = (index as u64).reverse_bits() >> (64 - POSITION_BITS);
         // Depth 0 is a single segment, which spans everything; so does wrapping past the end.
         let after = first + (1 << (POSITION_BITS - depth));
         (after < 1 << POSITION_BITS).then_some(after)
+    }
+
+    /// Whether segment `index` has been split, or come of a split, in this round: its border lies one bit deeper then.
+    fn is_deep(&self, index: usize) -> bool {
+        let half = (self.mask >> 1) + 1;
+        index >= half || index + half < self.segment_count
     }
 
     /// How many entries segment `index` has.

@@ -13,9 +13,12 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
         hash = (hash ^ word.wrapping_mul(MULTIPLIER)).wrapping_mul(MULTIPLIER);
     }
     if !rest.is_empty() {
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
+        // A load of eight bytes and a shift: copied one by one they would have to reach memory before they are read.
+        let word = match bytes.last_chunk() {
+            Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        hash = (hash ^ word).wrapping_mul(MULTIPLIER);
     }
     mix(mix(hash).wrapping_mul(MULTIPLIER))
 }

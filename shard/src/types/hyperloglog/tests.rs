@@ -15,9 +15,14 @@ fn register_values(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn the_hash_is_murmurs_with_redis_seed() {
     // What PFDEBUG GETREG of a Redis 7.2 shows after PFADD of these.
-    for (element, index, value) in
-        [("", 5938, 2), ("a", 12711, 2), ("hello", 9216, 1), ("12345678", 10579, 3)]
-    {
+    for (element, index, value) in [
+        ("", 5938, 2),
+        ("a", 12711, 2),
+        ("hello", 9216, 1),
+        ("12345678", 10579, 3),
+        ("hello world", 9399, 4),
+        ("member:000000042", 13483, 3),
+    ] {
         assert_eq!(place(element.as_bytes()), (index, value), "{element}");
     }
 }

@@ -46,6 +46,11 @@ impl Run {
         Run { bytes: Vec::new(), start: 0, count: 0, last_group: 0, phase: 0, growth }
     }
 
+    /// An empty run with room for `size` bytes of elements and links.
+    pub(super) fn with_room(growth: End, size: usize) -> Self {
+        Run { bytes: Vec::with_capacity(size), ..Run::new(growth) }
+    }
+
     /// How many elements there are.
     pub(super) fn len(&self) -> usize {
         self.count as usize
@@ -127,6 +132,22 @@ impl Run {
         }
         self.reserve(encoded.len().saturating_sub(old_size));
         self.bytes.splice(at..at + old_size, encoded);
+    }
+
+    /// Takes the element at one end out of a run that has some, after handing it to `read`.
+    pub(super) fn pop<T>(&mut self, end: End, read: impl FnOnce(Element<'_>) -> T) -> T {
+        let index = if end == self.growth { self.len() - 1 } else { 0 };
+        let (at, group) = self.seek(index);
+        let (element, size) = Element::decode(&self.bytes[at..]);
+        let result = read(element);
+        if self.count == 1 {
+            *self = Run::new(self.growth);
+        } else if end == self.growth {
+            self.cut_behind(index, at, group);
+        } else {
+            self.cut_before(1, self.next_at(0, at + size));
+        }
+        result
     }
 
     /// Removes the elements whose indices lie in `range`.
@@ -225,6 +246,11 @@ impl Run {
     /// Keeps the first `count` elements, of more.
     fn truncate(&mut self, count: usize) {
         let (at, group) = self.seek(count);
+        self.cut_behind(count, at, group);
+    }
+
+    /// Removes the elements from number `count` on, not all, which begins at `at` in the group at `group`.
+    fn cut_behind(&mut self, count: usize, at: usize, group: usize) {
         // The first element of a group goes with the link before it, and the group before becomes the last.
         let is_group_start = at == group && group > self.start as usize;
         if is_group_start {
@@ -240,7 +266,11 @@ impl Run {
 
     /// Leaves out the first `count` elements, of more.
     fn skip(&mut self, count: usize) {
-        let (at, _) = self.seek(count);
+        self.cut_before(count, self.seek(count).0);
+    }
+
+    /// Leaves out the first `count` elements, not all; the one behind them begins at `at`.
+    fn cut_before(&mut self, count: usize, at: usize) {
         self.start = offset(at);
         self.phase = ((usize::from(self.phase) + count) % GROUP_LEN) as u8;
         self.count -= u32::try_from(count).expect("no more than there are");
@@ -284,14 +314,17 @@ impl Run {
     }
 
     /// Where stored element `index` begins, and the group it is in; that of the first group may be anywhere up to
-    /// `start`. Cost: a step per group behind it, and one per element of the group before it.
+    /// `start`. Cost: a step per group behind it, none if it is in the first, and one per element of the group before it.
     fn seek(&self, index: usize) -> (usize, usize) {
         let first = self.first_of_group(index);
-        let mut group = (self.last_group as usize).max(self.start as usize);
-        let mut group_first = self.first_of_group(self.len() - 1);
-        while group_first > first {
-            group = self.group_before(group);
-            group_first = self.first_of_group(group_first - 1);
+        let mut group = self.start as usize;
+        if first > 0 {
+            group = group.max(self.last_group as usize);
+            let mut group_first = self.first_of_group(self.len() - 1);
+            while group_first > first {
+                group = self.group_before(group);
+                group_first = self.first_of_group(group_first - 1);
+            }
         }
         let mut at = group;
         for _ in first..index {
@@ -303,6 +336,12 @@ impl Run {
     /// Where the group before the one at `group` starts, or where its elements that are left do.
     fn group_before(&self, group: usize) -> usize {
         group.saturating_sub(self.link(group)).max(self.start as usize)
+    }
+
+    /// Where the element behind stored element `index`, which ends at `end`, begins: there may be a link in between.
+    fn next_at(&self, index: usize, end: usize) -> usize {
+        let is_last = (usize::from(self.phase) + index + 1).is_multiple_of(GROUP_LEN);
+        if is_last { end + LINK_SIZE } else { end }
     }
 
     /// The distance that stands before the group at `group`.
@@ -387,10 +426,7 @@ impl<'a> Iterator for Stored<'a> {
     fn next(&mut self) -> Option<Element<'a>> {
         let index = self.range.next()?;
         let (element, size) = Element::decode(&self.run.bytes[self.at..]);
-        self.at += size;
-        if (usize::from(self.run.phase) + index + 1).is_multiple_of(GROUP_LEN) {
-            self.at += LINK_SIZE;
-        }
+        self.at = self.run.next_at(index, self.at + size);
         Some(element)
     }
 
@@ -459,6 +495,15 @@ mod tests {
                         let index = rng.below(len);
                         run.set(index, Element::of(&element));
                         model[index] = element;
+                    }
+                    10 if len > 0 && rng.below(2) == 0 => {
+                        let end = if rng.below(2) == 0 { End::Left } else { End::Right };
+                        for _ in 0..len.min(20) {
+                            let at = if end == End::Left { 0 } else { model.len() - 1 };
+                            let taken = run.pop(end, |element| element.text().to_vec());
+                            assert_eq!(taken, model.remove(at));
+                            run.check_invariants();
+                        }
                     }
                     10 => {
                         let start = rng.below(len + 1);

@@ -85,7 +85,7 @@ fn it_does_what_a_vector_does() {
             let index = rng.below(model.len() + 1);
             let end = if rng.below(2) == 0 { End::Left } else { End::Right };
             list.prepare(1, element.len(), limit);
-            match rng.below(8) {
+            match rng.below(9) {
                 0..3 => {
                     list.push(end, &element);
                     let at = if end == End::Left { 0 } else { model.len() };
@@ -130,6 +130,12 @@ fn it_does_what_a_vector_does() {
                     assert_eq!(list.remove_equal(end, &element, count_max), removed_count);
                     list.settle(limit);
                 }
+                7 if !model.is_empty() => {
+                    let at = if end == End::Left { 0 } else { model.len() - 1 };
+                    let taken = list.pop(end, |element| element.text().to_vec());
+                    assert_eq!(taken, model.remove(at), "step {step}");
+                    list.settle(limit);
+                }
                 _ => assert_eq!(texts(list.get(index).into_iter()).first(), model.get(index)),
             }
             list.check_invariants();
@@ -165,9 +171,9 @@ fn a_long_list_is_a_queue_in_either_direction() {
         assert_eq!(middle, [b"element:14999", b"element:15000"]);
         for number in 0..30_000_u32 {
             let number = if into == out_of { 29_999 - number } else { number };
-            let element = list.end(out_of).unwrap().text().to_vec();
-            assert_eq!(element, format!("element:{number}").as_bytes());
-            list.remove(list.range_at(out_of, 1));
+            let expected = format!("element:{number}").into_bytes();
+            assert_eq!(list.end(out_of).unwrap().text().to_vec(), expected);
+            assert_eq!(list.pop(out_of, |element| element.text().to_vec()), expected);
         }
         list.check_invariants();
         assert_eq!(list.heap_size(), 0);

@@ -16,16 +16,16 @@ pub(super) fn save(hash: HashRef<'_>, writer: &mut Writer<'_>) {
     if value_type(hash) == ValueType::HashListpack {
         let mut builder = Builder::default();
         for (field, value) in hash.iter() {
-            builder.push(&field);
-            builder.push(&value);
+            builder.push(&field.text());
+            builder.push(&value.text());
         }
         writer.string(&builder.finish());
         return;
     }
     writer.length(hash.len() as u64);
     for (field, value) in hash.iter() {
-        writer.string(&field);
-        writer.string(&value);
+        writer.string(&field.text());
+        writer.string(&value.text());
     }
 }
 

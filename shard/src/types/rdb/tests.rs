@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rng::Rng;
-use crate::types::element::Text;
+use crate::types::element::{Element, Text};
 use crate::types::hash::{Hash, HashLimits};
 use crate::types::list::{End, List, ListLimit};
 use crate::types::sorted_set::{SortedSet, SortedSetLimits};
@@ -131,7 +131,7 @@ fn what_only_older_servers_write_is_read() {
 
     let hash = load_bytes(ValueType::HashZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::Hash(hash) = hash else { panic!("a hash") };
-    assert!(hash.view().iter().eq([(Text::Stored(b"a"), Text::Stored(b"1"))]));
+    assert!(hash.view().iter().eq([(Element::Text(b"a"), Element::Integer(1))]));
     assert_eq!(hash.view().encoding(), "listpack");
     let set = load_bytes(ValueType::SortedSetZiplist, |writer| writer.string(ziplist)).unwrap();
     let Value::SortedSet(set) = set else { panic!("a sorted set") };

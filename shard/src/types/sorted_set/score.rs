@@ -58,20 +58,42 @@ pub(super) fn join(score: f64, member: &[u8]) -> SmallVec<[u8; 96]> {
     entry
 }
 
+/// The member of an entry of the small form.
+#[inline]
+pub(super) fn member(entry: Element<'_>) -> &[u8] {
+    let entry = entry.bytes();
+    &entry[score_len(entry)..]
+}
+
 /// The score and the member of an entry of the small form.
+#[inline]
 pub(super) fn split(entry: Element<'_>) -> (f64, &[u8]) {
-    let (&head, rest) = entry.bytes().split_first().expect("an entry begins with its score");
+    let entry = entry.bytes();
+    let (score, member) = entry.split_at(score_len(entry));
+    (read(score), member)
+}
+
+/// Bytes of the score that `entry` begins with.
+#[inline]
+fn score_len(entry: &[u8]) -> usize {
+    match entry[0] {
+        0..WIDE_SCORE => 1,
+        DOUBLE_SCORE => 9,
+        head => usize::from(head - WIDE_SCORE) + 2,
+    }
+}
+
+/// The score that is stored so.
+#[inline]
+fn read(bytes: &[u8]) -> f64 {
+    let (&head, rest) = bytes.split_first().expect("an entry begins with its score");
     match head {
-        0..WIDE_SCORE => (f64::from(head), rest),
-        DOUBLE_SCORE => {
-            let (score, member) = rest.split_first_chunk().expect("a double has eight bytes");
-            (f64::from_le_bytes(*score), member)
-        }
+        0..WIDE_SCORE => f64::from(head),
+        DOUBLE_SCORE => f64::from_le_bytes(*rest.first_chunk().expect("a double has eight bytes")),
         _ => {
-            let (low, member) = rest.split_at(usize::from(head - WIDE_SCORE) + 1);
             let mut wide = [0; 8];
-            wide[8 - low.len()..].copy_from_slice(low);
-            ((i64::from_le_bytes(wide) >> (64 - 8 * low.len())) as f64, member)
+            wide[8 - rest.len()..].copy_from_slice(rest);
+            (i64::from_le_bytes(wide) >> (64 - 8 * rest.len())) as f64
         }
     }
 }
@@ -107,6 +129,7 @@ mod tests {
             assert_eq!(small.len(), len, "{score}");
             let entry = join(score, b"member");
             assert_eq!(split(Element::Text(&entry)), (score, b"member".as_slice()));
+            assert_eq!(member(Element::Text(&entry)), b"member");
         }
     }
 }

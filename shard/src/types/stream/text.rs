@@ -1,6 +1,6 @@
 //! Fields and values as a block holds them: short prefixes, numbers as numbers, with a point or without.
 //!
-//! Path: `types::stream::block` -> here.
+//! Path: `types::stream::block` -> here -> `types::decimal`.
 //! Layout of one text: a byte `b`, then
 //!
 //! | `b` | what follows | stands for |
@@ -15,6 +15,7 @@
 //!
 //! Beside it stands what the same text takes in a listpack of Redis, since that decides when a block is full.
 
+use crate::types::decimal::Decimal;
 use crate::types::element::Element;
 use protocol::number;
 
@@ -38,62 +39,6 @@ pub enum Text<'a> {
     Integer(i64),
     /// A number with a point.
     Decimal(Decimal),
-}
-
-/// A number with a point, as prices are, whose text has no sign or digit that it could do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decimal {
-    /// Its digits without the point, and its sign.
-    digits: i64,
-    /// How many of them stand behind the point.
-    places: u8,
-}
-
-impl Decimal {
-    /// So many digits surely fit into an `i64`.
-    const DIGITS_MAX: usize = 18;
-    /// A sign, the digits and the point.
-    const LEN_MAX: usize = Self::DIGITS_MAX + 2;
-
-    /// The number whose text is this one, byte for byte.
-    fn of(text: &[u8]) -> Option<Decimal> {
-        let unsigned = text.strip_prefix(b"-");
-        let is_negative = unsigned.is_some();
-        let unsigned = unsigned.unwrap_or(text);
-        if unsigned.len() > Self::DIGITS_MAX + 1 || !unsigned.first()?.is_ascii_digit() {
-            return None;
-        }
-        let point = unsigned.iter().position(|byte| *byte == b'.')?;
-        let (whole, fraction) = (&unsigned[..point], &unsigned[point + 1..]);
-        let has_spare_zero = whole.len() > 1 && whole[0] == b'0';
-        if has_spare_zero || fraction.is_empty() {
-            return None;
-        }
-        let mut digits = 0;
-        for byte in whole.iter().chain(fraction) {
-            let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-            digits = 10 * digits + i64::from(digit);
-        }
-        let is_minus_zero = is_negative && digits == 0;
-        let digits = if is_negative { -digits } else { digits };
-        (!is_minus_zero).then_some(Decimal { digits, places: fraction.len() as u8 })
-    }
-
-    fn with_bytes<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
-        let places = usize::from(self.places);
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(self.digits.unsigned_abs()).as_bytes();
-        let sign_len = usize::from(self.digits < 0);
-        // Before the point stands a zero at least.
-        let end = sign_len + digits.len().max(places + 1);
-        let mut text = [b'0'; Self::LEN_MAX];
-        text[end - digits.len()..end].copy_from_slice(digits);
-        text[..sign_len].fill(b'-');
-        let point = end - places;
-        text.copy_within(point..end, point + 1);
-        text[point] = b'.';
-        take(&text[..=end])
-    }
 }
 
 impl Text<'_> {

@@ -13,24 +13,46 @@ use ahash::RandomState;
 const TIGHT_SIZE_MAX: usize = 8;
 
 impl Segment {
-    /// Packs the records into a new arena, without holes; if `is_tight` without long values.
+    /// Packs the records into a new arena, without holes. Long values go outside if `is_tight`, or if there is no room for
+    /// them: records of different sizes may take more pages in another order.
     pub(super) fn pack(&mut self, is_tight: bool, work: &mut Work) {
         work.measure(self.len(), || {
-            let old = std::mem::take(&mut self.arena);
-            let mut new = Arena::default();
-            for slot in 0..self.index.slot_count() {
-                let Some(offset) = self.index.get(slot) else { continue };
-                let mut record = Record::read(old.bytes(offset));
-                if is_tight {
-                    record.value = self.tightened(record.value);
-                }
-                let offset = new.alloc_next(record.size()).expect("no larger than it was");
-                record.write(new.bytes_mut(offset));
-                self.index.set(slot, offset);
+            if is_tight || !self.pack_as_it_is() {
+                self.pack_tightly();
             }
-            new.finish();
-            self.arena = new;
         });
+    }
+
+    /// Says whether the records could be packed; if not, nothing has happened.
+    fn pack_as_it_is(&mut self) -> bool {
+        let mut new = Arena::default();
+        let mut offsets = Vec::with_capacity(self.len());
+        for (slot, offset) in self.index.iter() {
+            let record = Record::read(self.arena.bytes(offset));
+            let Some(offset) = new.alloc_next(record.size()) else { return false };
+            record.write(new.bytes_mut(offset));
+            offsets.push((slot, offset));
+        }
+        offsets.into_iter().for_each(|(slot, offset)| self.index.set(slot, offset));
+        new.finish();
+        self.arena = new;
+        true
+    }
+
+    fn pack_tightly(&mut self) {
+        let old = std::mem::take(&mut self.arena);
+        let mut new = Arena::default();
+        for slot in 0..self.index.slot_count() {
+            let Some(offset) = self.index.get(slot) else { continue };
+            let mut record = Record::read(old.bytes(offset));
+            record.value = self.tightened(record.value);
+            let offset = new.alloc_next(record.size());
+            let offset = offset.expect("some hundred entries fit when long values are outside");
+            record.write(new.bytes_mut(offset));
+            self.index.set(slot, offset);
+        }
+        new.finish();
+        self.arena = new;
     }
 
     /// The same value, kept outside if it is long.

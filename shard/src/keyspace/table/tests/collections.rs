@@ -13,7 +13,7 @@ enum Held {
 const LIMITS: HashLimits = HashLimits { entries_max: 30, value_len_max: 64 };
 
 fn pairs(hash: HashRef<'_>) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
+    hash.iter().map(|(field, value)| (field.text().to_vec(), value.text().to_vec())).collect()
 }
 
 fn held(value: ValueRef<'_>) -> Held {
@@ -150,7 +150,7 @@ fn a_small_hash_needs_no_allocation_and_is_changed_where_it_lies() {
     put(&mut table, b"market:snapshot:ABC", Entry::expiring(hash.into_value(), 5));
     let place = table.locate(table.hash(b"market:snapshot:ABC"), b"market:snapshot:ABC").unwrap();
     // Head, length, expiry, key, count and six elements.
-    let size = 5 + 1 + 6 + 19 + 1 + (6 + 7) + (7 + 2) + (4 + 7);
+    let size = 5 + 1 + 6 + 19 + 1 + (6 + 4) + (7 + 2) + (4 + 4);
     assert_eq!(table.data_bytes(), (size as usize).next_multiple_of(arena::UNIT));
     let version = table.change_count();
     let mut guard = table.value_mut::<Hash>(place).unwrap();
