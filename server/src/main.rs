@@ -8,13 +8,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Without it (feature `system-allocator`) the program takes what the system gives, so that another allocator can be
-/// tried with LD_PRELOAD: docs/eviction.md has what came of it.
-#[cfg(not(feature = "system-allocator"))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
 
 fn main() -> ExitCode {
+    allocator::prepare();
     let words: Vec<String> = std::env::args().collect();
     let program = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
     let is_redis = program == "redis-server";
