@@ -329,6 +329,8 @@ impl SortedSet {
                 false
             }
             Form::Large(large) => {
+                // Every member is there twice.
+                let budget = budget.div_ceil(2);
                 let order_left = large.order.free_some(budget);
                 large.members.free_some(budget) || order_left
             }
