@@ -86,8 +86,8 @@ pub struct Registry {
     by_name: AHashMap<Name, CommandId>,
 }
 
-/// The name of a command in lower case, as numbers: looked up once per request, so it is made and compared without a
-/// loop over memory.
+/// The name of a command in lower case, as numbers, which are hashed and compared faster than text: every request looks
+/// one up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Name {
     words: [u128; NAME_LEN_MAX / 16],
