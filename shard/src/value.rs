@@ -149,6 +149,15 @@ impl Value {
         }
     }
 
+    /// About how many steps it takes to free it: a collection in one piece of memory goes at once.
+    #[must_use]
+    pub fn piece_count(&self) -> usize {
+        match self {
+            Value::Set(_) | Value::SortedSet(_) | Value::Hash(_) if self.table().is_none() => 1,
+            _ => self.len(),
+        }
+    }
+
     /// Whether it has no element; a collection that is stored in a table has some.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -160,11 +160,19 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { bytes: vec![0; HEAD_SIZE], count: 0 }
+        Builder::with_room(0)
     }
 }
 
 impl Builder {
+    /// A listpack to which about `size` bytes are going to be added.
+    #[must_use]
+    pub fn with_room(size: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD_SIZE + size + 1);
+        bytes.resize(HEAD_SIZE, 0);
+        Builder { bytes, count: 0 }
+    }
+
     /// Bytes of the listpack so far.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -200,7 +208,9 @@ impl Builder {
         self.close(start);
     }
 
-    fn push_text(&mut self, text: &[u8]) {
+    /// Adds a text that is not the text of an integer.
+    pub fn push_text(&mut self, text: &[u8]) {
+        debug_assert_eq!(number::parse_i64(text), None);
         let start = self.bytes.len();
         match text.len() {
             len @ 0..64 => self.bytes.push(0x80 | len as u8),

@@ -16,6 +16,9 @@ const MATCH_LEN_MAX: usize = 255 + 9;
 /// Farthest that a repetition may lie back.
 const OFFSET_MAX: usize = 1 << 13;
 
+/// How many positions at the end of a repetition are remembered.
+const SKIPPED_SEEN: usize = 2;
+
 /// A text is never more than this many times as long as its compressed form.
 pub const RATIO_MAX: usize = MATCH_LEN_MAX / 3;
 
@@ -45,10 +48,11 @@ pub fn compress(text: &[u8], size_max: usize) -> Option<Vec<u8>> {
         if out.len() > size_max {
             return None;
         }
-        for skipped in at + 1..(at + len).min(text.len() + 1 - MATCH_LEN_MIN) {
+        at += len;
+        // Of what is skipped only the end is remembered: to remember all costs more than it saves.
+        for skipped in at - SKIPPED_SEEN..at.min(text.len() + 1 - MATCH_LEN_MIN) {
             seen[hash(&text[skipped..], bits)] = u32::try_from(skipped + 1).ok()?;
         }
-        at += len;
         literal_start = at;
     }
     push_literals(&mut out, &text[literal_start..]);
@@ -66,8 +70,12 @@ fn match_len(text: &[u8], source: usize, at: usize) -> usize {
     if at - source > OFFSET_MAX {
         return 0;
     }
-    let pairs = text[source..].iter().zip(&text[at..]).take(MATCH_LEN_MAX);
-    pairs.take_while(|(old, new)| old == new).count()
+    let len_max = (text.len() - at).min(MATCH_LEN_MAX);
+    let (old, new) = (&text[source..source + len_max], &text[at..at + len_max]);
+    let words = old.as_chunks::<8>().0.iter().zip(new.as_chunks::<8>().0);
+    let start = 8 * words.take_while(|(old, new)| old == new).count();
+    let bytes = old[start..].iter().zip(&new[start..]);
+    start + bytes.take_while(|(old, new)| old == new).count()
 }
 
 fn push_literals(out: &mut Vec<u8>, text: &[u8]) {

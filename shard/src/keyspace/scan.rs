@@ -16,9 +16,11 @@ const SAMPLE_TRIES_MAX: usize = 16;
 
 impl Database {
     /// Hands at least `count` entries from `cursor` on to `found`, if there are so many, and returns where to go on;
-    /// 0 at the end. Entries at the same position come together, so now and then there are more than `count`.
+    /// 0 at the end. Entries at the same position come together, so now and then there are more than `count`. Those of
+    /// one segment come in no order.
     ///
-    /// A cursor past the last position is the end. Cost: O(`count` + entries of one segment).
+    /// A cursor past the last position is the end. Cost: O(`count` + entries of one segment), of which only those that
+    /// are handed out are read beyond their keys.
     pub fn scan<'a>(
         &'a self,
         cursor: u64,
@@ -30,19 +32,23 @@ impl Database {
         let mut left_count = count.max(1);
         while position < 1 << POSITION_BITS {
             let segment = table.segment_at(position);
-            let mut entries: Vec<(Position, &[u8], EntryRef<'_>)> = table
-                .segment_entries(segment)
-                .map(|(key, entry)| (table.hash(key).position(), key, entry))
-                .filter(|(at, ..)| *at >= position)
-                .collect();
-            entries.sort_unstable_by_key(|(at, ..)| *at);
-            for (index, (at, key, entry)) in entries.iter().enumerate() {
-                if index >= left_count && *at != entries[index - 1].0 {
-                    return *at;
-                }
-                found(key, *entry);
+            let mut ahead = Vec::with_capacity(table.segment_len(segment));
+            ahead.extend(table.segment_positions(segment).filter(|(at, _)| *at >= position));
+            let ahead_count = ahead.len();
+            if ahead_count > left_count {
+                let (_, last, _) = ahead.select_nth_unstable_by_key(left_count - 1, |(at, _)| *at);
+                let last = last.0;
+                ahead.retain(|(at, _)| *at <= last);
+                position = last + 1;
             }
-            left_count = left_count.saturating_sub(entries.len());
+            for (_, place) in &ahead {
+                let (key, entry) = table.key_and_entry(*place);
+                found(key, entry);
+            }
+            if ahead.len() < ahead_count {
+                return position;
+            }
+            left_count = left_count.saturating_sub(ahead_count);
             match table.position_after(segment) {
                 Some(after) if left_count == 0 => return after,
                 Some(after) => position = after,

@@ -60,7 +60,7 @@ pub(crate) type Position = u64;
 
 /// Strings of more bytes than this are large: one takes the memory of another.
 const LARGE_LEN_MIN: usize = 256;
-/// Collections of more elements than this are freed in slices.
+/// Collections of more pieces than this are freed in slices.
 const FREE_AT_ONCE_MAX: usize = 64;
 /// Where an entry lies; good until the next insertion or removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +248,7 @@ impl Table {
     /// The key at `place`.
     #[cfg(test)]
     pub(crate) fn key(&self, place: Place) -> &[u8] {
-        self.segment(place.segment).key_and_entry(place.slot, place).unwrap().0
+        self.key_and_entry(place).0
     }
 
     /// Changes segment `index`: what changes its bytes comes through here, so that they are counted and the version moves on.
@@ -451,7 +451,7 @@ impl Table {
 
     /// Drops a value that is no longer in the table: now if it is small, later if it is large.
     fn discard(&mut self, value: Value) {
-        if value.len() > FREE_AT_ONCE_MAX {
+        if value.piece_count() > FREE_AT_ONCE_MAX {
             self.discarded_bytes += value.heap_size();
             self.discarded.push(value);
         }

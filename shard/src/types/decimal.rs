@@ -4,7 +4,7 @@
 
 /// A number with a point whose text has no sign or digit that it could do without: one text has one number at most, and
 /// the number gives that text back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
     /// Its digits without the point, and its sign.
     pub(crate) digits: i64,

@@ -33,7 +33,7 @@ const PLACES_MASK: i64 = (1 << PLACES_BITS) - 1;
 const DECIMAL_WIDTH_MAX: usize = 7;
 
 /// An element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element<'a> {
     /// Text that is an integer as Redis prints it.
     Integer(i64),
@@ -258,7 +258,10 @@ impl<'a> Element<'a> {
     pub(crate) fn is_at(self, bytes: &[u8]) -> bool {
         match self {
             Element::Text(text) if text.len() < 64 => {
-                bytes[0] == SHORT_TEXT | text.len() as u8 && bytes[1..].starts_with(text)
+                // Texts of one collection mostly differ at their ends.
+                bytes[0] == SHORT_TEXT | text.len() as u8
+                    && bytes[text.len()] == text.last().copied().unwrap_or(bytes[0])
+                    && bytes[1..].starts_with(text)
             }
             _ => Element::decode(bytes).0 == self,
         }

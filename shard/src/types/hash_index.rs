@@ -31,15 +31,24 @@ pub fn seed(seed: u64) {
 /// The hash of a key.
 #[must_use]
 pub fn hash(key: &[u8]) -> u64 {
-    let fixed = || {
+    keyed().hash_one(key)
+}
+
+/// The same hash function, for maps of the standard library.
+#[must_use]
+pub fn hasher() -> RandomState {
+    keyed().clone()
+}
+
+fn keyed() -> &'static RandomState {
+    HASHER.get_or_init(|| {
         RandomState::with_seeds(
             0x243f_6a88_85a3_08d3,
             0x1319_8a2e_0370_7344,
             0xa409_3822_299f_31d0,
             0x082e_fa98_ec4e_6c89,
         )
-    };
-    HASHER.get_or_init(fixed).hash_one(key)
+    })
 }
 
 /// Numbers of entries by hash.

@@ -15,9 +15,11 @@ mod stream;
 mod tests;
 
 use crate::options::Options;
+use crate::types::element::Element as PackedElement;
+use crate::types::packed::PackedRef;
 use crate::types::string::Str;
 use crate::value::{Value, ValueRef};
-use persistence::rdb::listpack::Listpack;
+use persistence::rdb::listpack::{Builder, Listpack};
 use persistence::rdb::payload::{self, Checksum};
 use persistence::rdb::ziplist;
 use persistence::rdb::{Compression, Element, PayloadError, RdbError, Reader, ValueType, Writer};
@@ -115,6 +117,20 @@ pub fn load(
             stream::load(value_type, reader)
         }
     }
+}
+
+/// A listpack of packed elements.
+fn listpack_of(elements: PackedRef<'_>) -> Vec<u8> {
+    // Beside its text, an element takes a byte or two there that it does not take here.
+    let mut builder = Builder::with_room(elements.bytes().len() + 2 * elements.len());
+    for element in elements.iter() {
+        match element {
+            PackedElement::Integer(integer) => builder.push_integer(integer),
+            PackedElement::Decimal(decimal) => decimal.with_bytes(|text| builder.push_text(text)),
+            PackedElement::Text(text) => builder.push_text(text),
+        }
+    }
+    builder.finish()
 }
 
 /// An error for a collection without elements, which no server writes.

@@ -3,8 +3,15 @@
 //! Path: `commands::set` -> here -> `types::{intset, packed, paged_table}`.
 //! Forms: sorted integers (`intset`) while every member is one; a packed run in the order the members were added
 //! (`listpack`); a table (`hashtable`). Each may turn into a later one, never back.
+//! Results of commands over several sets are put together by `builder`, with the help of `lookup`.
 //! Source: thresholds, names and when a form changes as in Redis 7.2 (`set-max-intset-entries`,
 //! `set-max-listpack-entries`, `set-max-listpack-value`).
+
+mod builder;
+mod lookup;
+
+pub use builder::{Beginning, Builder};
+pub use lookup::Lookup;
 
 use crate::memory::block_size;
 use crate::options::Options;
@@ -86,7 +93,17 @@ impl<'a> From<Element<'a>> for Member<'a> {
     }
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    /// It as an element.
+    #[must_use]
+    pub fn element(self) -> Element<'a> {
+        match self {
+            Member::Integer(integer) => Element::Integer(integer),
+            Member::Decimal(decimal) => Element::Decimal(decimal),
+            Member::Bytes(bytes) => Element::of(bytes),
+        }
+    }
+
     /// Hands its bytes to `read`.
     pub fn with_bytes<T>(self, read: impl FnOnce(&[u8]) -> T) -> T {
         match self {
@@ -157,6 +174,15 @@ impl Set {
     pub fn integers(&self) -> Option<&IntSet> {
         match &self.form {
             Form::Integers(integers) => Some(integers),
+            _ => None,
+        }
+    }
+
+    /// The members, while the set has the packed form: they are found by searching from end to end.
+    #[must_use]
+    pub fn packed_members(&self) -> Option<PackedRef<'_>> {
+        match &self.form {
+            Form::Small(packed) => Some(packed.view()),
             _ => None,
         }
     }
@@ -334,14 +360,24 @@ impl Set {
         }
     }
 
+    /// Takes out member `index`, which is below [`Set::len`]. Cost: O(1) in the table.
+    pub fn take(&mut self, index: usize) -> Vec<u8> {
+        if let Form::Small(packed) = &mut self.form {
+            let elements = packed.view();
+            let spot = elements.spot(index).expect("an index below len");
+            let member = elements.get(spot).text().to_vec();
+            packed.remove(spot, 1);
+            return member;
+        }
+        let member = self.at(index).to_vec();
+        self.remove_all(&[index]);
+        member
+    }
+
     /// Removes the members at `indices`, which exist and ascend. Cost: O(1) for each in the table.
     pub fn remove_all(&mut self, indices: &[usize]) {
         match &mut self.form {
             Form::Integers(integers) => integers.remove_all(indices),
-            Form::Small(packed) if let &[index] = indices => {
-                let spot = packed.view().spot(index).expect("an index below len");
-                packed.remove(spot, 1);
-            }
             Form::Small(packed) => {
                 let mut removed = indices.iter().copied().peekable();
                 let mut index = 0;
@@ -364,21 +400,6 @@ impl Set {
             }
             *self = packed;
         }
-    }
-
-    /// Goes over to integers if all members are and there are not too many, which is how Redis ends some results.
-    pub fn narrow(&mut self, limits: SetLimits) {
-        if self.integers().is_some() || self.len() > limits.integers_max {
-            return;
-        }
-        let mut integers = IntSet::default();
-        for member in self.iter() {
-            match member.integer() {
-                Some(integer) => integers.insert(integer),
-                None => return,
-            };
-        }
-        self.form = Form::Integers(integers);
     }
 
     /// Hands out commands that make this set under `key`.
@@ -437,148 +458,4 @@ impl PartialEq for Set {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Rng;
-    use std::collections::BTreeSet;
-
-    const LIMITS: SetLimits = SetLimits { integers_max: 6, entries_max: 4, value_len_max: 4 };
-
-    fn set(members: &[&str]) -> Set {
-        let mut set = Set::default();
-        members.iter().for_each(|member| {
-            set.insert(member.as_bytes(), LIMITS);
-        });
-        set
-    }
-
-    #[test]
-    fn it_changes_its_form_at_the_thresholds() {
-        for (members, encoding) in [
-            (&["1", "2", "3", "4", "5", "6"][..], "intset"),
-            (&["1", "2", "3", "4", "5", "6", "7"], "hashtable"),
-            (&["1", "2", "3", "a"], "listpack"),
-            (&["1", "2", "3", "4", "a"], "hashtable"),
-            (&["12345", "a"], "hashtable"),
-            (&["-1234", "a"], "hashtable"),
-            (&["-123", "a"], "listpack"),
-            (&["a", "abcde"], "hashtable"),
-            (&["abcde"], "hashtable"),
-            (&["a", "b", "c", "d"], "listpack"),
-            (&["a", "b", "c", "d", "e"], "hashtable"),
-            (&["01"], "listpack"),
-        ] {
-            assert_eq!(set(members).encoding(), encoding, "{members:?}");
-            assert_eq!(set(members).len(), members.len());
-        }
-    }
-
-    #[test]
-    fn the_number_of_members_that_come_chooses_the_form() {
-        let prepared = |first: &str, count| {
-            let mut set = Set::default();
-            set.prepare(first.as_bytes(), count, LIMITS);
-            set.encoding()
-        };
-        assert_eq!(prepared("1", 6), "intset");
-        assert_eq!(prepared("1", 7), "hashtable");
-        assert_eq!(prepared("a", 4), "listpack");
-        assert_eq!(prepared("a", 5), "hashtable");
-        let mut packed = set(&["a"]);
-        packed.prepare(b"a", 5, LIMITS);
-        assert_eq!(packed.encoding(), "hashtable");
-        let few_integers = SetLimits { integers_max: 2, ..LIMITS };
-        let mut set = Set::default();
-        set.prepare(b"1", 3, few_integers);
-        assert_eq!(set.encoding(), "listpack");
-    }
-
-    #[test]
-    fn a_result_may_turn_into_integers() {
-        let mut all = Set::packed();
-        ["3", "1", "2"].iter().for_each(|member| assert!(all.insert(member.as_bytes(), LIMITS)));
-        all.narrow(LIMITS);
-        assert_eq!(all.encoding(), "intset");
-        assert_eq!(all.iter().map(Member::to_vec).collect::<Vec<_>>(), [b"1", b"2", b"3"]);
-        let mut some = set(&["1", "a"]);
-        some.narrow(LIMITS);
-        assert_eq!(some.encoding(), "listpack");
-    }
-
-    #[test]
-    fn it_is_rebuilt_in_batches() {
-        let mut set = Set::default();
-        (0..150).for_each(|number| {
-            set.insert(format!("m{number}").as_bytes(), LIMITS);
-        });
-        let mut copy = Set::default();
-        let mut lens = Vec::new();
-        set.rebuild(b"key", &mut |command| {
-            lens.push(command.as_argv().len());
-            command.as_argv().iter().skip(2).for_each(|member| {
-                copy.insert(member, LIMITS);
-            });
-        });
-        assert_eq!(lens, [2 + 64, 2 + 64, 2 + 22]);
-        assert_eq!(copy, set);
-    }
-
-    #[test]
-    fn it_does_what_an_ordered_set_of_strings_does() {
-        let seed = 0x5e_75e7;
-        println!("seed {seed:#x}");
-        let mut rng = Rng::new(seed);
-        for round in 0..60 {
-            let limits = SetLimits {
-                integers_max: rng.below(40),
-                entries_max: rng.below(40),
-                value_len_max: 3,
-            };
-            let mut set = Set::default();
-            let mut model = BTreeSet::new();
-            for step in 0..400 {
-                let number = rng.below(60);
-                let member = match number % 8 {
-                    0 if round % 3 > 0 => format!("m{number}"),
-                    4 if round % 3 > 0 => format!("{}.{}", number / 10, number % 10),
-                    _ => number.to_string(),
-                };
-                let member = member.into_bytes();
-                match rng.below(8) {
-                    0..4 => {
-                        let is_new = set.insert(&member, limits);
-                        assert_eq!(is_new, model.insert(member), "round {round} step {step}");
-                    }
-                    4..7 => assert_eq!(set.remove(&member), model.remove(&member), "step {step}"),
-                    _ => {
-                        let indices = (0..set.len()).filter(|_| rng.below(5) == 0);
-                        let indices = indices.collect::<Vec<_>>();
-                        for member in set.pick(&indices) {
-                            assert!(model.remove(&member.to_vec()), "step {step}");
-                        }
-                        set.remove_all(&indices);
-                    }
-                }
-                assert_eq!(set.contains(b"8"), model.contains(b"8".as_slice()));
-                assert_eq!(set.len(), model.len(), "round {round} step {step}");
-            }
-            let listed = set.iter().map(Member::to_vec).collect::<Vec<_>>();
-            let at = (0..set.len()).map(|index| set.at(index).to_vec());
-            assert_eq!(at.collect::<Vec<_>>(), listed);
-            let mut scanned = Vec::new();
-            let mut cursor = 0;
-            loop {
-                let (next, members) = set.scan(cursor, 7);
-                scanned.extend(members.map(Member::to_vec));
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-            for mut members in [listed, scanned] {
-                members.sort();
-                assert!(members.iter().eq(&model), "round {round}");
-            }
-        }
-    }
-}
+mod tests;

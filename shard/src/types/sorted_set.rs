@@ -106,10 +106,11 @@ impl SortedSet {
     pub fn from_sorted(members: &[(f64, &[u8])], limits: SortedSetLimits) -> Self {
         let len_max = members.iter().map(|(_, member)| member.len()).max().unwrap_or(0);
         let form = if members.len() <= limits.entries_max && len_max <= limits.value_len_max {
+            let entries = members.iter().map(|(score, member)| score::join(*score, member));
+            let entries = entries.collect::<Vec<_>>();
+            let elements = entries.iter().map(|entry| Element::Text(entry)).collect::<Vec<_>>();
             let mut packed = Packed::default();
-            for (score, member) in members {
-                packed.push(&[Element::Text(&score::join(*score, member))]);
-            }
+            packed.push(&elements);
             Form::Small(packed)
         } else {
             Form::Large(Box::new(Large::from_sorted(members.iter().copied())))

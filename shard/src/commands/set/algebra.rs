@@ -10,7 +10,7 @@ use crate::commands::{Command, Piece, Run};
 use crate::context::ReadContext;
 use crate::error::CommandError;
 use crate::options::Options;
-use crate::types::set::{Member, Set, SetLimits};
+use crate::types::set::{Beginning, Builder, Lookup, Member, Set, SetLimits};
 use protocol::command::{
     Argument, BeginSearch, Categories, CommandSpec, Docs, FindKeys, Flags, Group, KeyFlags, KeySpec,
 };
@@ -90,26 +90,26 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// The result, in the form that Redis stores it in.
-    pub(super) fn result(self, sets: &[Option<&Set>], limits: SetLimits) -> Set {
+    /// The result.
+    pub(super) fn result<'a>(self, sets: &[Option<&'a Set>], limits: SetLimits) -> Builder<'a> {
         match self {
             Operation::Inter => {
                 let smallest = sets.iter().min_by_key(|set| set.map_or(0, Set::len));
-                let is_integers =
-                    smallest.is_some_and(|set| set.is_some_and(|set| set.integers().is_some()));
-                let mut result = if is_integers { Set::default() } else { Set::packed() };
+                let beginning = match smallest {
+                    Some(Some(set)) if set.integers().is_some() => Beginning::Integers,
+                    _ => Beginning::Packed,
+                };
+                let mut result = Builder::new(beginning, limits);
                 for_each_common(sets, |member| {
-                    member.with_bytes(|bytes| result.insert(bytes, limits));
+                    result.push(member);
                     true
                 });
-                result.narrow(limits);
                 result
             }
             Operation::Union => {
-                let mut result = Set::default();
-                for member in sets.iter().flatten().flat_map(|set| set.iter()) {
-                    member.with_bytes(|bytes| result.insert(bytes, limits));
-                }
+                let mut result = Builder::new(Beginning::Integers, limits);
+                result.reserve(sets.iter().flatten().map(|set| set.len()).sum());
+                sets.iter().flatten().flat_map(|set| set.iter()).for_each(|m| result.insert(m));
                 result
             }
             Operation::Diff => difference(sets, limits),
@@ -122,6 +122,7 @@ fn for_each_common<'a>(sets: &[Option<&'a Set>], mut visit: impl FnMut(Member<'a
     let Some(mut sets) = sets.iter().copied().collect::<Option<Vec<_>>>() else { return };
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return };
+    let others = lookups(others, smallest.len());
     for member in smallest.iter() {
         if others.iter().all(|set| set.has(member)) && !visit(member) {
             return;
@@ -129,29 +130,28 @@ fn for_each_common<'a>(sets: &[Option<&'a Set>], mut visit: impl FnMut(Member<'a
     }
 }
 
+/// Gets ready to look up to `count` members up in each of `sets`.
+fn lookups<'a>(sets: &[&'a Set], count: usize) -> Vec<Lookup<'a>> {
+    sets.iter().map(|set| Lookup::new(set, count)).collect()
+}
+
 /// The members of the first set that no other has. Looks each up in the others, the largest first; where the others
-/// are small beside the first, takes their members out of a copy of it.
-fn difference(sets: &[Option<&Set>], limits: SetLimits) -> Set {
-    let mut result = Set::default();
+/// are small beside the first, takes their members out of what the first has.
+fn difference<'a>(sets: &[Option<&'a Set>], limits: SetLimits) -> Builder<'a> {
+    let mut result = Builder::new(Beginning::Integers, limits);
     let Some((Some(first), others)) = sets.split_first() else { return result };
+    result.reserve(first.len());
     let mut others = others.iter().flatten().copied().collect::<Vec<_>>();
     let lookup_count = first.len() * (others.len() + 1) / 2;
     let member_count = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
     if lookup_count <= member_count {
         others.sort_by_key(|set| Reverse(set.len()));
-        for member in first.iter().filter(|&member| !others.iter().any(|set| set.has(member))) {
-            member.with_bytes(|bytes| result.insert(bytes, limits));
-        }
-        return result;
-    }
-    for member in first.iter() {
-        member.with_bytes(|bytes| result.insert(bytes, limits));
-    }
-    for member in others.iter().flat_map(|set| set.iter()) {
-        if result.is_empty() {
-            break;
-        }
-        member.with_bytes(|bytes| result.remove(bytes));
+        let others = lookups(&others, first.len());
+        let rest = first.iter().filter(|&member| !others.iter().any(|set| set.has(member)));
+        rest.for_each(|member| result.push(member));
+    } else {
+        first.iter().for_each(|member| result.push(member));
+        result.exclude(others.iter().flat_map(|set| set.iter()));
     }
     result
 }
@@ -221,7 +221,7 @@ fn sunion(
     args: Args<'_>,
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    write_set(&Operation::Union.result(&sets_of(ctx, args)?, ctx.options.into()), reply);
+    write_result(Operation::Union.result(&sets_of(ctx, args)?, ctx.options.into()), reply);
     Ok(())
 }
 
@@ -231,7 +231,7 @@ fn sunion_finish(
     pieces: &[Piece],
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    write_set(&Operation::Union.result(&sets_in(pieces)?, options.into()), reply);
+    write_result(Operation::Union.result(&sets_in(pieces)?, options.into()), reply);
     Ok(())
 }
 
@@ -240,7 +240,7 @@ fn sdiff(
     args: Args<'_>,
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    write_set(&Operation::Diff.result(&sets_of(ctx, args)?, ctx.options.into()), reply);
+    write_result(Operation::Diff.result(&sets_of(ctx, args)?, ctx.options.into()), reply);
     Ok(())
 }
 
@@ -250,13 +250,13 @@ fn sdiff_finish(
     pieces: &[Piece],
     reply: &mut Writer<'_>,
 ) -> Result<(), CommandError> {
-    write_set(&Operation::Diff.result(&sets_in(pieces)?, options.into()), reply);
+    write_result(Operation::Diff.result(&sets_in(pieces)?, options.into()), reply);
     Ok(())
 }
 
-fn write_set(set: &Set, reply: &mut Writer<'_>) {
-    reply.set(set.len());
-    set.iter().for_each(|member| write_member(member, reply));
+fn write_result(result: Builder<'_>, reply: &mut Writer<'_>) {
+    reply.set(result.len());
+    result.for_each(|member| write_member(member, reply));
 }
 
 /// What SINTERCARD asks for.
@@ -486,7 +486,7 @@ mod tests {
             let sets = sets.iter().map(|set| Some(set).filter(|set| !set.is_empty()));
             let sets = sets.collect::<Sets<'_>>();
             for operation in [Operation::Inter, Operation::Union, Operation::Diff] {
-                let result = operation.result(&sets, limits);
+                let result = operation.result(&sets, limits).finish();
                 let result = result.iter().map(Member::to_vec).collect::<BTreeSet<_>>();
                 let join = |all: BTreeSet<Vec<u8>>, other: &BTreeSet<Vec<u8>>| match operation {
                     Operation::Inter => &all & other,

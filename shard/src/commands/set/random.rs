@@ -78,8 +78,7 @@ fn spop_one(
         return Ok(Written::unchanged());
     };
     let index = rng.below(set.len());
-    let member = set.at(index).to_vec();
-    set.remove_all(&[index]);
+    let member = set.take(index);
     let is_emptied = set.is_empty();
     drop(set);
     reply.bulk(&member);

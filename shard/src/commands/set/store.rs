@@ -110,7 +110,7 @@ fn store(
 ) -> Result<Written, CommandError> {
     let target = args.key()?;
     let limits = SetLimits::from(ctx.options);
-    let result = operation.result(&sets_of(ctx, args)?, limits);
+    let result = operation.result(&sets_of(ctx, args)?, limits).finish();
     reply.integer(result.len() as i64);
     if !result.is_empty() {
         ctx.insert(target, Entry::new(result.into_value()));
@@ -180,7 +180,7 @@ fn finish(
     reply: &mut Writer<'_>,
 ) -> Result<Vec<KeyWrite>, CommandError> {
     let (_target, sources) = pieces.split_first().expect("the target is a key too");
-    let result = operation.result(&algebra::sets_in(sources)?, options.into());
+    let result = operation.result(&algebra::sets_in(sources)?, options.into()).finish();
     reply.integer(result.len() as i64);
     let (entry, event) = if result.is_empty() {
         (None, Event::DEL)

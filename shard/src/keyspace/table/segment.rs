@@ -216,6 +216,11 @@ impl Segment {
         self.index.get(slot).map(|offset| Record::read(self.arena.bytes(offset)))
     }
 
+    /// The slots that are taken, with the hashes of their keys.
+    pub(super) fn hashes(&self, hasher: &RandomState) -> impl Iterator<Item = (usize, KeyHash)> {
+        self.index.iter().map(|(slot, offset)| (slot, self.hash_at(offset, hasher)))
+    }
+
     fn offset(&self, slot: usize) -> u16 {
         self.index.get(slot).expect("a place names an entry")
     }

@@ -91,6 +91,21 @@ impl Table {
             .filter_map(move |slot| segment.key_and_entry(slot, Place { segment: index, slot }))
     }
 
+    /// The positions of the entries of segment `index`, and where those lie. Reads their keys and nothing else.
+    pub(crate) fn segment_positions(
+        &self,
+        index: usize,
+    ) -> impl Iterator<Item = (Position, Place)> {
+        let hashes = self.segment(index).hashes(&self.tools.hasher);
+        hashes.map(move |(slot, hash)| (hash.position(), Place { segment: index, slot }))
+    }
+
+    /// The key and entry at `place`.
+    pub(crate) fn key_and_entry(&self, place: Place) -> (&[u8], EntryRef<'_>) {
+        let segment = self.segment(place.segment);
+        segment.key_and_entry(place.slot, place).expect("a place names an entry")
+    }
+
     /// Lower bound of the expiries in segment `index`; `i64::MAX` if nothing there expires.
     pub(crate) fn soonest_ms(&self, index: usize) -> i64 {
         self.segment(index).soonest_ms()

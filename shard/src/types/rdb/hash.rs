@@ -1,10 +1,9 @@
 //! Hashes as RDB bytes: a listpack while small, else pairs of strings; of older servers also ziplists and zipmaps.
 
-use super::{check_filled, for_each_in_listpack, for_each_in_ziplist};
+use super::{check_filled, for_each_in_listpack, for_each_in_ziplist, listpack_of};
 use crate::options::Options;
 use crate::types::hash::{Hash, HashLimits, HashRef};
 use crate::value::{Typed, Value};
-use persistence::rdb::listpack::Builder;
 use persistence::rdb::{Element, RdbError, Reader, ValueType, Writer, zipmap};
 
 pub(super) fn value_type(hash: HashRef<'_>) -> ValueType {
@@ -13,13 +12,8 @@ pub(super) fn value_type(hash: HashRef<'_>) -> ValueType {
 
 /// Writes a hash as its [`value_type`].
 pub(super) fn save(hash: HashRef<'_>, writer: &mut Writer<'_>) {
-    if value_type(hash) == ValueType::HashListpack {
-        let mut builder = Builder::default();
-        for (field, value) in hash.iter() {
-            builder.push(&field.text());
-            builder.push(&value.text());
-        }
-        writer.string(&builder.finish());
+    if let Some(packed) = hash.packed() {
+        writer.string(&listpack_of(packed));
         return;
     }
     writer.length(hash.len() as u64);

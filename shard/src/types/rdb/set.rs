@@ -1,10 +1,9 @@
 //! Sets as RDB bytes: an intset or a listpack while small, else strings.
 
-use super::{check_filled, for_each_in_listpack};
+use super::{check_filled, for_each_in_listpack, listpack_of};
 use crate::options::Options;
 use crate::types::set::{Set, SetLimits};
 use crate::value::{Typed, Value};
-use persistence::rdb::listpack::Builder;
 use persistence::rdb::{RdbError, Reader, ValueType, Writer, intset};
 
 pub(super) fn value_type(set: &Set) -> ValueType {
@@ -19,10 +18,8 @@ pub(super) fn value_type(set: &Set) -> ValueType {
 pub(super) fn save(set: &Set, writer: &mut Writer<'_>) {
     if let Some(integers) = set.integers() {
         writer.string(&intset::of(&integers.iter().collect::<Vec<_>>()));
-    } else if value_type(set) == ValueType::SetListpack {
-        let mut builder = Builder::default();
-        set.iter().for_each(|member| member.with_bytes(|bytes| builder.push(bytes)));
-        writer.string(&builder.finish());
+    } else if let Some(packed) = set.packed_members() {
+        writer.string(&listpack_of(packed));
     } else {
         writer.length(set.len() as u64);
         set.iter().for_each(|member| member.with_bytes(|bytes| writer.string(bytes)));

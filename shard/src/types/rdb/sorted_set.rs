@@ -10,6 +10,9 @@ use persistence::rdb::{Element, RdbError, Reader, ValueType, Writer};
 use protocol::number::{self, double};
 use std::borrow::Cow;
 
+/// Below it every integer is a double of its own, and is written without an exponent.
+const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+
 pub(super) fn value_type(set: &SortedSet) -> ValueType {
     if set.is_small() { ValueType::SortedSetListpack } else { ValueType::SortedSet }
 }
@@ -17,10 +20,16 @@ pub(super) fn value_type(set: &SortedSet) -> ValueType {
 /// Writes a sorted set as its [`value_type`].
 pub(super) fn save(set: &SortedSet, writer: &mut Writer<'_>) {
     if set.is_small() {
-        let mut builder = Builder::default();
+        let mut builder = Builder::with_room(2 * set.heap_size());
         for (member, score) in set.iter() {
             builder.push(member);
-            builder.push(number::format_f64(score).as_bytes());
+            match score as i64 {
+                // Its text is that of the integer; there is no negative zero in this form.
+                integer if integer as f64 == score && score.abs() < EXACT_MAX => {
+                    builder.push_integer(integer);
+                }
+                _ => builder.push(number::format_f64(score).as_bytes()),
+            }
         }
         writer.string(&builder.finish());
         return;
