@@ -26,6 +26,8 @@ const HEAD_SIZE: usize = 6;
 pub const EMPTY_SIZE: usize = HEAD_SIZE + 1;
 /// The byte behind the last element.
 const END: u8 = 0xff;
+/// Texts of fewer bytes have their length in the head.
+const SHORT_LEN_MAX: usize = 64;
 /// Stands for a count that does not fit.
 const COUNT_UNKNOWN: u16 = u16::MAX;
 
@@ -211,10 +213,18 @@ impl Builder {
     /// Adds a text that is not the text of an integer.
     pub fn push_text(&mut self, text: &[u8]) {
         debug_assert_eq!(number::parse_i64(text), None);
+        if text.len() < SHORT_LEN_MAX {
+            // Head and size are one byte each.
+            self.bytes.reserve(text.len() + 2);
+            self.bytes.push(0x80 | text.len() as u8);
+            self.bytes.extend_from_slice(text);
+            self.bytes.push(text.len() as u8 + 1);
+            self.count += 1;
+            return;
+        }
         let start = self.bytes.len();
         match text.len() {
-            len @ 0..64 => self.bytes.push(0x80 | len as u8),
-            len @ 64..4096 => self.bytes.extend((0xe000 | len as u16).to_be_bytes()),
+            len @ ..4096 => self.bytes.extend((0xe000 | len as u16).to_be_bytes()),
             len => {
                 let len = u32::try_from(len).expect("an argument is smaller than 4 GiB");
                 self.push_wide(0xf0, &len.to_le_bytes());

@@ -14,6 +14,27 @@ pub const CURSOR_BITS: u32 = POSITION_BITS;
 /// How many segments a sample may look into before it takes the next key in hash order.
 const SAMPLE_TRIES_MAX: usize = 16;
 
+/// An entry of a segment: its position in the upper bits, its slot in the lower ones, so that comparing two is one step.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found(u64);
+
+const SLOT_BITS: u32 = u64::BITS - POSITION_BITS;
+
+impl Found {
+    fn new(position: Position, slot: usize) -> Self {
+        debug_assert!(slot < 1 << SLOT_BITS);
+        Found(position << SLOT_BITS | slot as u64)
+    }
+
+    fn position(self) -> Position {
+        self.0 >> SLOT_BITS
+    }
+
+    fn slot(self) -> usize {
+        self.0 as usize & ((1 << SLOT_BITS) - 1)
+    }
+}
+
 impl Database {
     /// Hands at least `count` entries from `cursor` on to `found`, if there are so many, and returns where to go on;
     /// 0 at the end. Entries at the same position come together, so now and then there are more than `count`. Those of
@@ -33,16 +54,19 @@ impl Database {
         while position < 1 << POSITION_BITS {
             let segment = table.segment_at(position);
             let mut ahead = Vec::with_capacity(table.segment_len(segment));
-            ahead.extend(table.segment_positions(segment).filter(|(at, _)| *at >= position));
+            table.for_each_position(segment, |at, slot| {
+                if at >= position {
+                    ahead.push(Found::new(at, slot));
+                }
+            });
             let ahead_count = ahead.len();
             if ahead_count > left_count {
-                let (_, last, _) = ahead.select_nth_unstable_by_key(left_count - 1, |(at, _)| *at);
-                let last = last.0;
-                ahead.retain(|(at, _)| *at <= last);
+                let last = ahead.select_nth_unstable(left_count - 1).1.position();
+                ahead.retain(|found| found.position() <= last);
                 position = last + 1;
             }
-            for (_, place) in &ahead {
-                let (key, entry) = table.key_and_entry(*place);
+            for slot in ahead.iter().map(|found| found.slot()) {
+                let (key, entry) = table.key_and_entry(segment, slot);
                 found(key, entry);
             }
             if ahead.len() < ahead_count {

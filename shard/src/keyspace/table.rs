@@ -248,7 +248,7 @@ impl Table {
     /// The key at `place`.
     #[cfg(test)]
     pub(crate) fn key(&self, place: Place) -> &[u8] {
-        self.key_and_entry(place).0
+        self.key_and_entry(place.segment, place.slot).0
     }
 
     /// Changes segment `index`: what changes its bytes comes through here, so that they are counted and the version moves on.

@@ -39,6 +39,20 @@ pub struct PackedMut<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot(usize);
 
+impl Spot {
+    /// It as a number, for an index over the run.
+    #[must_use]
+    pub fn offset(self) -> u32 {
+        u32::try_from(self.0).expect("a small collection has less than 4 GiB")
+    }
+
+    /// The spot that gave this number, in the same run.
+    #[must_use]
+    pub fn from_offset(offset: u32) -> Self {
+        Spot(offset as usize)
+    }
+}
+
 impl<'a> PackedRef<'a> {
     /// The elements that a run of `count` gave as its [`PackedRef::bytes`].
     #[must_use]
@@ -133,6 +147,13 @@ impl<'a> PackedRef<'a> {
     #[inline]
     pub fn get(self, spot: Spot) -> Element<'a> {
         Element::decode(&self.elements[spot.0..]).0
+    }
+
+    /// Whether the element at `spot` equals `element`.
+    #[must_use]
+    #[inline]
+    pub fn is_at(self, spot: Spot, element: Element<'_>) -> bool {
+        element.is_at(&self.elements[spot.0..])
     }
 
     /// Where the element behind the one at `spot` begins; [`PackedRef::end`] behind the last.

@@ -18,11 +18,12 @@ use crate::options::Options;
 use crate::types::decimal::Decimal;
 use crate::types::element::Element;
 use crate::types::intset::IntSet;
-use crate::types::packed::{Packed, PackedRef, Spot};
+use crate::types::packed::{self, Packed, PackedRef, Spot};
 use crate::types::paged_table::{Layout, PagedTable, Touch};
 use crate::types::rebuild::Batches;
 use protocol::number;
 use protocol::request::ArgvBuf;
+use std::ops::Range;
 
 /// How large the small forms may get.
 #[derive(Clone, Copy, Debug)]
@@ -240,17 +241,13 @@ impl Set {
     }
 
     /// All members: ascending if they are integers, in the order they were added while packed.
-    pub fn iter(&self) -> impl Iterator<Item = Member<'_>> {
-        let (integers, small, large) = match &self.form {
-            Form::Integers(integers) => (Some(integers), None, None),
-            Form::Small(packed) => (None, Some(packed), None),
-            Form::Large(table) => (None, None, Some(table)),
-        };
-        members(
-            integers.into_iter().flat_map(IntSet::iter),
-            small.into_iter().flat_map(|packed| packed.view().iter()),
-            large.into_iter().flat_map(|table| table.rows()),
-        )
+    #[must_use]
+    pub fn iter(&self) -> Members<'_> {
+        Members(match &self.form {
+            Form::Integers(integers) => Walk::Integers(integers, 0..integers.len()),
+            Form::Small(packed) => Walk::Small(packed.view().iter()),
+            Form::Large(table) => Walk::Large(table, 0..table.len()),
+        })
     }
 
     /// Member `index`, which is below [`Set::len`], in the order of [`Set::iter`]. Cost: O(1), O(n) while packed.
@@ -281,20 +278,15 @@ impl Set {
     /// About `count` members from `cursor` on, and where to go on; 0 begins, and 0 says it is over. The small forms give
     /// everything at once, as in Redis.
     pub fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = Member<'_>>) {
-        let (cursor, integers, small, large) = match &self.form {
-            Form::Integers(integers) => (0, Some(integers), None, None),
-            Form::Small(packed) => (0, None, Some(packed), None),
+        let (cursor, large, small) = match &self.form {
             Form::Large(table) => {
                 let (cursor, rows) = table.scan(cursor, count);
-                (cursor, None, None, Some(rows))
+                (cursor, Some(rows), None)
             }
+            Form::Integers(_) | Form::Small(_) => (0, None, Some(self.iter())),
         };
-        let members = members(
-            integers.into_iter().flat_map(IntSet::iter),
-            small.into_iter().flat_map(|packed| packed.view().iter()),
-            large.into_iter().flatten(),
-        );
-        (cursor, members)
+        let large = large.into_iter().flatten().map(Member::Bytes);
+        (cursor, large.chain(small.into_iter().flatten()))
     }
 
     /// Makes ready for `count` members to be added, the first of them `first`: chooses the form of an empty set, and
@@ -436,13 +428,37 @@ impl Set {
     }
 }
 
-/// The members of one form; the others are empty.
-fn members<'a>(
-    integers: impl Iterator<Item = i64>,
-    small: impl Iterator<Item = Element<'a>>,
-    large: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Member<'a>> {
-    integers.map(Member::Integer).chain(small.map(Member::from)).chain(large.map(Member::Bytes))
+/// Members of a [`Set`].
+#[derive(Clone, Debug)]
+pub struct Members<'a>(Walk<'a>);
+
+#[derive(Clone, Debug)]
+enum Walk<'a> {
+    Integers(&'a IntSet, Range<usize>),
+    Small(packed::Iter<'a>),
+    Large(&'a PagedTable<Whole>, Range<usize>),
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Member<'a>> {
+        match &mut self.0 {
+            Walk::Integers(integers, range) => {
+                range.next().map(|index| Member::Integer(integers.get(index)))
+            }
+            Walk::Small(elements) => elements.next().map(Member::from),
+            Walk::Large(table, range) => range.next().map(|index| Member::Bytes(table.row(index))),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Walk::Small(elements) => elements.size_hint(),
+            Walk::Integers(_, range) | Walk::Large(_, range) => range.size_hint(),
+        }
+    }
 }
 
 /// Where `member` begins.

@@ -213,7 +213,12 @@ impl Index {
 
     /// All slots that are taken, with their offsets.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, u16)> {
-        (0..self.slot_count()).filter_map(|slot| Some((slot, self.get(slot)?)))
+        let groups = self.blocks.iter().flat_map(|block| block.iter()).enumerate();
+        groups.flat_map(|(at, group)| {
+            let slots = group.tags.iter().zip(&group.offsets).enumerate();
+            let taken = slots.filter(|(_, (tag, _))| **tag != 0);
+            taken.map(move |(slot, (_, offset))| (at * GROUP_LEN + slot, *offset))
+        })
     }
 
     #[inline]

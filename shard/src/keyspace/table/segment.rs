@@ -216,9 +216,14 @@ impl Segment {
         self.index.get(slot).map(|offset| Record::read(self.arena.bytes(offset)))
     }
 
-    /// The slots that are taken, with the hashes of their keys.
-    pub(super) fn hashes(&self, hasher: &RandomState) -> impl Iterator<Item = (usize, KeyHash)> {
-        self.index.iter().map(|(slot, offset)| (slot, self.hash_at(offset, hasher)))
+    /// Hands the slots that are taken to `found`, with the hashes of their keys.
+    #[inline]
+    pub(super) fn for_each_hash(
+        &self,
+        hasher: &RandomState,
+        mut found: impl FnMut(usize, KeyHash),
+    ) {
+        self.index.iter().for_each(|(slot, offset)| found(slot, self.hash_at(offset, hasher)));
     }
 
     fn offset(&self, slot: usize) -> u16 {
@@ -232,6 +237,7 @@ impl Segment {
         }
     }
 
+    #[inline]
     fn hash_at(&self, offset: u16, hasher: &RandomState) -> KeyHash {
         match record::read_key(self.arena.bytes(offset)) {
             RecordKey::Inside(key) => hash_key(hasher, key),

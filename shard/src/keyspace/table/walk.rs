@@ -91,19 +91,18 @@ impl Table {
             .filter_map(move |slot| segment.key_and_entry(slot, Place { segment: index, slot }))
     }
 
-    /// The positions of the entries of segment `index`, and where those lie. Reads their keys and nothing else.
-    pub(crate) fn segment_positions(
-        &self,
-        index: usize,
-    ) -> impl Iterator<Item = (Position, Place)> {
-        let hashes = self.segment(index).hashes(&self.tools.hasher);
-        hashes.map(move |(slot, hash)| (hash.position(), Place { segment: index, slot }))
+    /// Hands the slots of segment `index` that are taken to `found`, each with the position of its entry. Reads keys and
+    /// nothing else.
+    #[inline]
+    pub(crate) fn for_each_position(&self, index: usize, mut found: impl FnMut(Position, usize)) {
+        let segment = self.segment(index);
+        segment.for_each_hash(&self.tools.hasher, |slot, hash| found(hash.position(), slot));
     }
 
-    /// The key and entry at `place`.
-    pub(crate) fn key_and_entry(&self, place: Place) -> (&[u8], EntryRef<'_>) {
-        let segment = self.segment(place.segment);
-        segment.key_and_entry(place.slot, place).expect("a place names an entry")
+    /// The key and entry in a slot of segment `index` that is taken.
+    pub(crate) fn key_and_entry(&self, index: usize, slot: usize) -> (&[u8], EntryRef<'_>) {
+        let found = self.segment(index).key_and_entry(slot, Place { segment: index, slot });
+        found.expect("the slot is taken")
     }
 
     /// Lower bound of the expiries in segment `index`; `i64::MAX` if nothing there expires.
