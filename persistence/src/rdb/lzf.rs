@@ -16,9 +16,6 @@ const MATCH_LEN_MAX: usize = 255 + 9;
 /// Farthest that a repetition may lie back.
 const OFFSET_MAX: usize = 1 << 13;
 
-/// How many positions at the end of a repetition are remembered.
-const SKIPPED_SEEN: usize = 2;
-
 /// A text is never more than this many times as long as its compressed form.
 pub const RATIO_MAX: usize = MATCH_LEN_MAX / 3;
 
@@ -30,14 +27,14 @@ const TABLE_BITS_MIN: u32 = 8;
 /// Compresses `text`, if that takes at most `size_max` bytes. Cost: O(n).
 #[must_use]
 pub fn compress(text: &[u8], size_max: usize) -> Option<Vec<u8>> {
-    let bits = (usize::BITS - text.len().leading_zeros()).clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
+    let bits = text.len().checked_ilog2().unwrap_or(0).clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
     // Where each hash of three bytes was last seen, plus one; 0 for nowhere.
     let mut seen = vec![0_u32; 1 << bits];
     let mut out = Vec::with_capacity(size_max.min(text.len()));
     let (mut at, mut literal_start) = (0, 0);
-    while at + MATCH_LEN_MIN <= text.len() {
+    while let Some(three) = text[at..].first_chunk() {
         let next = u32::try_from(at + 1).ok()?;
-        let last = std::mem::replace(&mut seen[hash(&text[at..], bits)], next) as usize;
+        let last = std::mem::replace(&mut seen[hash(three, bits)], next) as usize;
         let len = last.checked_sub(1).map_or(0, |source| match_len(text, source, at));
         if len < MATCH_LEN_MIN {
             at += 1;
@@ -49,9 +46,9 @@ pub fn compress(text: &[u8], size_max: usize) -> Option<Vec<u8>> {
             return None;
         }
         at += len;
-        // Of what is skipped only the end is remembered: to remember all costs more than it saves.
-        for skipped in at - SKIPPED_SEEN..at.min(text.len() + 1 - MATCH_LEN_MIN) {
-            seen[hash(&text[skipped..], bits)] = u32::try_from(skipped + 1).ok()?;
+        // Of what is skipped only the last place is remembered: to remember all takes longer and saves nothing.
+        if let Some(three) = text[at - 1..].first_chunk() {
+            seen[hash(three, bits)] = u32::try_from(at).ok()?;
         }
         literal_start = at;
     }
@@ -59,9 +56,9 @@ pub fn compress(text: &[u8], size_max: usize) -> Option<Vec<u8>> {
     (out.len() <= size_max).then_some(out)
 }
 
-/// A number below `1 << bits` for the first three bytes.
-fn hash(bytes: &[u8], bits: u32) -> usize {
-    let three = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+/// A number below `1 << bits` for three bytes.
+fn hash(&[a, b, c]: &[u8; MATCH_LEN_MIN], bits: u32) -> usize {
+    let three = u32::from_le_bytes([a, b, c, 0]);
     (three.wrapping_mul(0x9e37_79b1) >> (u32::BITS - bits)) as usize
 }
 
@@ -72,27 +69,36 @@ fn match_len(text: &[u8], source: usize, at: usize) -> usize {
     }
     let len_max = (text.len() - at).min(MATCH_LEN_MAX);
     let (old, new) = (&text[source..source + len_max], &text[at..at + len_max]);
-    let words = old.as_chunks::<8>().0.iter().zip(new.as_chunks::<8>().0);
-    let start = 8 * words.take_while(|(old, new)| old == new).count();
-    let bytes = old[start..].iter().zip(&new[start..]);
-    start + bytes.take_while(|(old, new)| old == new).count()
+    let mut len = 0;
+    for (old, new) in old.as_chunks::<8>().0.iter().zip(new.as_chunks::<8>().0) {
+        let differing = u64::from_le_bytes(*old) ^ u64::from_le_bytes(*new);
+        if differing != 0 {
+            return len + differing.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let rest = old[len..].iter().zip(&new[len..]);
+    len + rest.take_while(|(old, new)| old == new).count()
 }
 
 fn push_literals(out: &mut Vec<u8>, text: &[u8]) {
     for run in text.chunks(LITERAL_LEN_MAX) {
         out.push(run.len() as u8 - 1);
-        out.extend_from_slice(run);
+        // Most runs are a few bytes.
+        match run {
+            [byte] => out.push(*byte),
+            _ => out.extend_from_slice(run),
+        }
     }
 }
 
 /// `offset` counts from 0 for the byte right before.
 fn push_match(out: &mut Vec<u8>, offset: usize, len: usize) {
-    let high = (offset >> 8) as u8;
+    let [high, low] = (offset as u16).to_be_bytes();
     match u8::try_from(len - 2) {
-        Ok(short @ ..7) => out.push(short << 5 | high),
-        _ => out.extend_from_slice(&[7 << 5 | high, (len - 9) as u8]),
+        Ok(short @ ..7) => out.extend_from_slice(&[short << 5 | high, low]),
+        _ => out.extend_from_slice(&[7 << 5 | high, (len - 9) as u8, low]),
     }
-    out.push(offset as u8);
 }
 
 /// The text of `len` bytes whose compressed form is `bytes`; `None` if they are not one. Cost: O(len).
@@ -151,6 +157,7 @@ mod tests {
         assert!(small.len() < 20, "{}", small.len());
         assert_eq!(decompress(&small, 1000).unwrap(), text);
         assert_eq!(compress(b"0123456789abcdefghijklmnopqrstuvwxyz", 35), None);
+        assert_eq!(compress(b"", 0), Some(Vec::new()));
     }
 
     #[test]

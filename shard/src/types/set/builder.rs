@@ -72,6 +72,9 @@ impl<'a> Builder<'a> {
             Some(table) => add(table, member),
             None => {
                 let element = member.element();
+                if self.seen.is_empty() {
+                    self.seen.reserve(self.members.capacity());
+                }
                 if self.seen.insert(element) {
                     self.push_element(element);
                 }
