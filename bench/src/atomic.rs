@@ -6,6 +6,7 @@ use std::io;
 use crate::clock::Clock;
 use crate::lockstep::{self, Load};
 use crate::pipe::{Pipe, Reply, encode};
+use crate::random::mix;
 use crate::server::{Binary, Log, Options, Server, TempDir};
 use crate::speed::plan::placement;
 
@@ -17,8 +18,6 @@ const KEYS_PER_CALL: usize = 10;
 const TRANSACTION_COUNT: usize = 20_000;
 /// A script with one key.
 const SCRIPT: &[u8] = b"return redis.call('INCRBY', KEYS[1], ARGV[1])";
-/// A large prime, by which numbers are scattered over the keys.
-const SCATTER: usize = 1_000_000_007;
 
 /// One measurement of CPU time.
 #[derive(Clone, Copy)]
@@ -130,14 +129,18 @@ fn key(number: usize) -> Vec<u8> {
     format!("key:{:012}", number % KEY_COUNT).into_bytes()
 }
 
+/// A number of a key that looks drawn by chance, and is the same for every server.
+fn anywhere(number: usize) -> usize {
+    mix(number as u64) as usize % KEY_COUNT
+}
+
 fn load(bytes: &mut Vec<u8>, number: usize) {
     let keys: Vec<_> = (0..KEYS_PER_CALL).map(|at| key(number * KEYS_PER_CALL + at)).collect();
     set_all(bytes, &keys);
 }
 
 fn scattered(number: usize) -> Vec<Vec<u8>> {
-    let key = |at: usize| key((number * KEYS_PER_CALL + at).wrapping_mul(SCATTER));
-    (0..KEYS_PER_CALL).map(key).collect()
+    (0..KEYS_PER_CALL).map(|at| key(anywhere(number * KEYS_PER_CALL + at))).collect()
 }
 
 fn set_all(bytes: &mut Vec<u8>, keys: &[Vec<u8>]) {
@@ -158,12 +161,12 @@ fn mget(bytes: &mut Vec<u8>, number: usize) {
 }
 
 fn eval(bytes: &mut Vec<u8>, number: usize) {
-    let key = format!("count:{}", number.wrapping_mul(SCATTER) % KEY_COUNT);
+    let key = format!("count:{}", anywhere(number));
     encode(bytes, &[b"EVAL", SCRIPT, b"1", key.as_bytes(), b"1"]);
 }
 
 fn multi(bytes: &mut Vec<u8>, number: usize) {
-    let tag = number.wrapping_mul(SCATTER) % KEY_COUNT;
+    let tag = anywhere(number);
     let [quote, count, rank] = ["quote", "count", "rank"].map(|name| format!("{name}:{{{tag}}}"));
     let [quote, count, rank] = [quote.as_bytes(), count.as_bytes(), rank.as_bytes()];
     encode(bytes, &[b"MULTI"]);

@@ -176,6 +176,9 @@ impl Connection {
     /// Runs whole requests at the start of `input` until one must be deferred, enough is collected, or none is left.
     fn process(&mut self, input: &[u8]) -> Processed {
         let core = self.core.clone();
+        if self.replies.capacity() == 0 {
+            self.replies = core.reactor.spare_buffer();
+        }
         let mut ahead = core.spare_ahead();
         let mut parser = self.parser.take().map_or_else(Parser::new, |parser| *parser);
         let mut consumed = 0;
@@ -514,7 +517,8 @@ impl Connection {
     pub(crate) fn flush(&mut self) {
         self.release_held();
         if self.replies.is_empty() {
-            return;
+            // Nobody else could use the buffer while this connection has nothing to say.
+            return self.core.reactor.recycle(std::mem::take(&mut self.replies));
         }
         self.core.counters().net_output_bytes.add(self.replies.len() as u64);
         let unsent_len = self.core.reactor.send(self.socket.key(), &mut self.replies);

@@ -2,8 +2,8 @@
 //! everybody else sees async functions and plain data, so the runtime can be replaced, and simulated.
 //!
 //! Reading order: [`executor`] (one pinned thread per core), [`reactor`] (what a core waits for: sockets, timers,
-//! wakes), `ring` (io_uring itself), [`socket`], [`timer`], [`clock`], [`affinity`], [`limits`] and [`probe`] (what this
-//! machine allows), [`patience`] (what it refuses only for a moment).
+//! wakes), `ring` (io_uring itself), [`socket`], `spares` (buffers used again), [`timer`], [`clock`], [`affinity`],
+//! [`limits`] and [`probe`] (what this machine allows), [`patience`] (what it refuses only for a moment).
 
 pub mod affinity;
 mod buffers;
@@ -15,4 +15,5 @@ pub mod probe;
 pub mod reactor;
 mod ring;
 pub mod socket;
+mod spares;
 pub mod timer;

@@ -10,6 +10,7 @@ use super::buffers::Buffers;
 use super::clock::Moment;
 use super::ring::{Completion, Ring, Wait};
 use super::socket::{HELD_MAX, SocketState};
+use super::spares::Spares;
 use super::timer::Timers;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -18,10 +19,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Poll;
-
-/// Spare output buffers a core keeps, and the largest it keeps, in bytes.
-const SPARE_COUNT_MAX: usize = 256;
-const SPARE_SIZE_MAX: usize = 64 << 10;
 
 /// What an operation is for: the upper byte of its user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +104,7 @@ pub struct Reactor {
     dirty: RefCell<Vec<SocketKey>>,
     /// Sockets that wait for provided buffers.
     starved: RefCell<Vec<SocketKey>>,
-    spare: RefCell<Vec<Vec<u8>>>,
+    spares: Spares,
     completions: RefCell<Vec<Completion>>,
     signal: Signal,
     /// Whether listening is over for good.
@@ -195,7 +192,7 @@ impl Reactor {
             synced: RefCell::default(),
             dirty: RefCell::default(),
             starved: RefCell::default(),
-            spare: RefCell::default(),
+            spares: Spares::default(),
             completions: RefCell::default(),
             signal: Signal { receiver, sender },
             is_closing: Cell::new(false),
@@ -416,17 +413,12 @@ impl Reactor {
     /// An empty buffer, most often one that was used before.
     #[must_use]
     pub fn spare_buffer(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_default()
+        self.spares.take()
     }
 
     /// Keeps a buffer for [`Reactor::spare_buffer`], unless it is too large or there are enough.
-    pub fn recycle(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.spare.borrow_mut();
-        let is_useful = buffer.capacity() > 0 && buffer.capacity() <= SPARE_SIZE_MAX;
-        if is_useful && spare.len() < SPARE_COUNT_MAX {
-            buffer.clear();
-            spare.push(buffer);
-        }
+    pub fn recycle(&self, buffer: Vec<u8>) {
+        self.spares.put(buffer);
     }
 
     fn receive(&self, key: SocketKey, state: &mut SocketState) {

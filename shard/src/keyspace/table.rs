@@ -203,11 +203,11 @@ impl Table {
         segment.entry(slot, Place { segment: index, slot })
     }
 
-    /// Loads the part of the index that a lookup of `hash` is going to read. First step of three: see
-    /// `Database::warm`. The number means nothing; it is there so that the loads are not left out.
+    /// A byte of the part of the index that a lookup of `hash` is going to read, to be loaded ahead; it means nothing by
+    /// itself. First step of three: see `Database::warm`.
     #[inline]
-    pub(crate) fn touch_index(&self, hash: KeyHash) -> u64 {
-        self.segment(self.segment_of(hash)).touch_index(hash).into()
+    pub(crate) fn index_byte(&self, hash: KeyHash) -> Option<&u8> {
+        self.segment(self.segment_of(hash)).index_byte(hash)
     }
 
     /// Where a lookup of `hash` is going to look: most often the right entry, but nobody has compared the key. Second

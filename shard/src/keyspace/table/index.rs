@@ -160,10 +160,10 @@ impl Index {
         None
     }
 
-    /// Loads what a lookup of `hash` reads first; the number means nothing.
+    /// The byte that a lookup of `hash` reads first; it means nothing by itself.
     #[inline]
-    pub(super) fn touch(&self, hash: KeyHash) -> u8 {
-        if self.blocks.is_empty() { 0 } else { self.group(self.home(hash)).tags[0] }
+    pub(super) fn first_byte(&self, hash: KeyHash) -> Option<&u8> {
+        if self.blocks.is_empty() { None } else { self.group(self.home(hash)).tags.first() }
     }
 
     /// The offset that a lookup of `hash` compares first: most often the right one.

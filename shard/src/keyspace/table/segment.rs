@@ -164,10 +164,10 @@ impl Segment {
         })
     }
 
-    /// Loads what a lookup of `hash` reads first; the number means nothing.
+    /// The byte of the index that a lookup of `hash` reads first.
     #[inline]
-    pub(super) fn touch_index(&self, hash: KeyHash) -> u8 {
-        self.index.touch(hash)
+    pub(super) fn index_byte(&self, hash: KeyHash) -> Option<&u8> {
+        self.index.first_byte(hash)
     }
 
     /// The record that a lookup of `hash` compares first.
