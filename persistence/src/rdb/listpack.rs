@@ -207,7 +207,9 @@ impl Builder {
             -0x8000_0000..=0x7fff_ffff => self.push_wide(0xf3, &wide[..4]),
             _ => self.push_wide(0xf4, &wide),
         }
-        self.close(start);
+        // Few enough bytes for a size of one.
+        self.bytes.push((self.bytes.len() - start) as u8);
+        self.count += 1;
     }
 
     /// Adds a text that is not the text of an integer.

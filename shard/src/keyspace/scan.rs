@@ -11,6 +11,10 @@ use crate::rng::Rng;
 
 /// How many bits a cursor has.
 pub const CURSOR_BITS: u32 = POSITION_BITS;
+/// Where positions end.
+const END: Position = 1 << POSITION_BITS;
+/// A step looks at first where it expects twice as many entries as are wanted, and this many more.
+const SPARE_COUNT: u64 = 16;
 /// How many segments a sample may look into before it takes the next key in hash order.
 const SAMPLE_TRIES_MAX: usize = 16;
 
@@ -49,35 +53,41 @@ impl Database {
         mut found: impl FnMut(&'a [u8], EntryRef<'a>),
     ) -> u64 {
         let table = self.table();
-        let mut position: Position = cursor;
         let mut left_count = count.max(1);
-        while position < 1 << POSITION_BITS {
+        // Entries are spread evenly over all positions, so there are enough of them among the next ones, but for bad luck.
+        let mean_gap = END / (table.len() as u64).max(1);
+        let likely_count = (left_count as u64).saturating_mul(2).saturating_add(SPARE_COUNT);
+        let mut stretch = mean_gap.saturating_mul(likely_count);
+        let mut ahead = Vec::new();
+        let mut position: Position = cursor;
+        while position < END {
             let segment = table.segment_at(position);
-            let mut ahead = Vec::with_capacity(table.segment_len(segment));
+            let segment_end = table.position_after(segment).unwrap_or(END);
+            let end = segment_end.min(position.saturating_add(stretch));
+            ahead.clear();
             table.for_each_position(segment, |at, slot| {
-                if at >= position {
+                if (position..end).contains(&at) {
                     ahead.push(Found::new(at, slot));
                 }
             });
             let ahead_count = ahead.len();
+            position = end;
             if ahead_count > left_count {
                 let last = ahead.select_nth_unstable(left_count - 1).1.position();
                 ahead.retain(|found| found.position() <= last);
-                position = last + 1;
+                if ahead.len() < ahead_count {
+                    position = last + 1;
+                }
             }
             for slot in ahead.iter().map(|found| found.slot()) {
                 let (key, entry) = table.key_and_entry(segment, slot);
                 found(key, entry);
             }
-            if ahead.len() < ahead_count {
+            left_count = left_count.saturating_sub(ahead.len());
+            if left_count == 0 && position < END {
                 return position;
             }
-            left_count = left_count.saturating_sub(ahead_count);
-            match table.position_after(segment) {
-                Some(after) if left_count == 0 => return after,
-                Some(after) => position = after,
-                None => break,
-            }
+            stretch = END;
         }
         0
     }
