@@ -70,8 +70,8 @@ impl PartialEq for Text<'_> {
     }
 }
 
-/// What kind of element it is does not enter the hash, nor does the length of a text: the bytes are enough to tell
-/// elements apart, and a hash costs half as much.
+/// Neither the kind of an element nor the length of a text enters its hash: the bytes tell elements apart well enough, and
+/// there is less to hash.
 impl Hash for Element<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {

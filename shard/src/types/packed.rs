@@ -464,6 +464,21 @@ mod tests {
     }
 
     #[test]
+    fn each_element_is_found_and_no_other() {
+        let long = "x".repeat(100);
+        let texts = ["", "a", "b", "ab", "bb", "bab", "7", "-70000", "1.25", &long[..63], &long];
+        let mut packed = Packed::default();
+        texts.iter().for_each(|text| packed.push(&[Element::of(text.as_bytes())]));
+        for (index, text) in texts.iter().enumerate() {
+            let spot = packed.view().spot(index);
+            assert_eq!(packed.view().find(Element::of(text.as_bytes()), 1), spot, "{text}");
+        }
+        for text in ["c", "ba", "aab", "baa", "8", "1.26", &long[..62], &long[..64]] {
+            assert_eq!(packed.view().find(Element::of(text.as_bytes()), 1), None, "{text}");
+        }
+    }
+
+    #[test]
     fn it_is_walked_from_both_ends_at_once() {
         let mut packed = Packed::default();
         (0..1000).for_each(|number| packed.push(&[Element::Integer(number)]));

@@ -49,8 +49,8 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Where the elements of a packed run lie, by hash. Like a map of the standard library, but no element is copied or
-/// compared to build it, which halves what an intersection of small sets costs.
+/// Where the elements of a packed run lie, by hash. A set of the standard library would copy them and compare them with
+/// each other, which such sets are too small to make up for.
 #[derive(Debug)]
 struct Index<'a> {
     packed: PackedRef<'a>,
