@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 use ops::config::Config;
-use server::startup::REDIS_VERSION;
+use server::startup::{ALLOCATOR, REDIS_VERSION};
 use server::{check, startup};
 use std::io::Write;
 use std::path::Path;
@@ -54,9 +54,11 @@ fn version(is_redis: bool) -> String {
     let (version, bits) = (env!("CARGO_PKG_VERSION"), usize::BITS);
     match is_redis {
         true => format!(
-            "Redis server v={REDIS_VERSION} sha=00000000:0 malloc=mimalloc bits={bits} build=rialto-{version}\n"
+            "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={ALLOCATOR} bits={bits} build=rialto-{version}\n"
         ),
-        false => format!("Rialto v={version} redis={REDIS_VERSION} malloc=mimalloc bits={bits}\n"),
+        false => {
+            format!("Rialto v={version} redis={REDIS_VERSION} malloc={ALLOCATOR} bits={bits}\n")
+        }
     }
 }
 

@@ -26,6 +26,9 @@ use std::sync::{Arc, OnceLock, mpsc};
 /// The version of Redis whose behaviour we follow, as INFO tells clients.
 pub const REDIS_VERSION: &str = "7.2.6";
 
+/// The allocator of this build, by the name that INFO gives it: `libc` is whatever the system has, as in Redis.
+pub const ALLOCATOR: &str = if cfg!(feature = "system-allocator") { "libc" } else { "mimalloc" };
+
 /// Why the server did not start: one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -6,6 +6,7 @@ use crate::info::{self, Figures};
 use crate::memory::MemoryUse;
 use crate::message::{Answer, CoreQuestion, CoreReport, Question};
 use crate::router;
+use crate::startup::ALLOCATOR;
 use protocol::command::{Argument, CommandSpec, Docs, Flags, Group, KeyFlags, KeySpec};
 use protocol::reply::Writer;
 use shard::CommandError;
@@ -119,7 +120,7 @@ async fn malloc_stats(connection: &mut Connection) {
     let figures = Figures::collect(&core, &reports);
     let MemoryUse { data, buffers, journal, .. } = figures.by_purpose;
     let text = format!(
-        "mimalloc; it keeps no figures of its own that are free to read.\n\
+        "{ALLOCATOR}; it keeps no figures of its own that are free to read.\n\
          Accounted for, in bytes: data {data}, client buffers {buffers}, journal {journal}, together {}\n\
          Of the process, by the kernel:\n{}",
         figures.used(),

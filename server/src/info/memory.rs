@@ -9,6 +9,7 @@ use super::sections::{Lines, Source, human};
 use crate::core::Core;
 use crate::memory::MemoryUse;
 use crate::message::CoreReport;
+use crate::startup::ALLOCATOR;
 use shard::keyspace::WorkStats;
 use shard::shard::SliceStats;
 
@@ -163,7 +164,7 @@ impl Source<'_> {
         lines.add("mem_clients_normal", figures.by_purpose.buffers);
         lines.add("mem_cluster_links", 0);
         lines.add("mem_aof_buffer", figures.by_purpose.journal);
-        lines.add("mem_allocator", "mimalloc");
+        lines.add("mem_allocator", ALLOCATOR);
         lines.add("active_defrag_running", 0);
         lines.add("lazyfree_pending_objects", figures.pending_count);
         lines.add("lazyfreed_objects", totals.lazyfreed_objects);
