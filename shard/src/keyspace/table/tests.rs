@@ -202,6 +202,21 @@ fn a_large_value_is_freed_in_slices_after_it_has_gone() {
 }
 
 #[test]
+fn a_collection_in_one_piece_of_memory_goes_at_once() {
+    let mut table = table();
+    let mut hash = Hash::default();
+    let limits = HashLimits::from(&Options::default());
+    for number in 0..100 {
+        hash.set(format!("field{number}").as_bytes(), b"value", limits);
+    }
+    assert_eq!(hash.view().encoding(), "listpack");
+    put(&mut table, b"h", Entry::new(hash.into_value()));
+    put(&mut table, b"h", entry(1));
+    assert_eq!(table.discarded_count(), 0);
+    table.check_invariants();
+}
+
+#[test]
 fn a_string_takes_the_place_of_any_value_and_leaves_the_expiry() {
     let mut table = table();
     let values = [b"1".as_slice(), b"abc", b"xyz", &[b'a'; 200], &[b'b'; 200], b""];
