@@ -271,10 +271,7 @@ impl<'a> Element<'a> {
     pub(crate) fn is_at(self, bytes: &[u8]) -> bool {
         match self {
             Element::Text(text) if text.len() < 64 => {
-                // Texts of one collection mostly differ at their ends.
-                bytes[0] == SHORT_TEXT | text.len() as u8
-                    && bytes[text.len()] == text.last().copied().unwrap_or(bytes[0])
-                    && bytes[1..].starts_with(text)
+                bytes[0] == SHORT_TEXT | text.len() as u8 && bytes[1..].starts_with(text)
             }
             _ => Element::decode(bytes).0 == self,
         }

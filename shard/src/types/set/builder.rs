@@ -109,8 +109,9 @@ impl<'a> Builder<'a> {
             }
             None => {
                 self.settle();
-                let others = others.map(Member::element).collect::<Elements<'_>>();
-                self.members.retain(|member| !others.contains(member));
+                let mut excluded = elements_with_room(0);
+                excluded.extend(others.map(Member::element));
+                self.members.retain(|member| !excluded.contains(member));
             }
         }
     }
