@@ -17,6 +17,8 @@ pub enum Compare {
     UnorderedPage,
     /// The same with pairs.
     UnorderedPagePairs,
+    /// The same with pairs whose second is a number, however that is written.
+    UnorderedPageNumbers,
     /// Integers may be this far apart, wherever they stand.
     Within(i64),
     /// Arrays must be equally long, other replies of the same kind.
@@ -136,6 +138,11 @@ pub const CHANGES: &[Rule] = &[
         "since 7.2 a score is printed with as few digits as it needs",
     ),
     rule(
+        &["zscan"],
+        Compare::UnorderedPageNumbers,
+        "since 7.2 a score is printed with as few digits as it needs",
+    ),
+    rule(
         &["bz*"],
         Compare::Numbers(0.0),
         "since 7.2 a score is printed with as few digits as it needs",
@@ -174,6 +181,9 @@ impl Compare {
             Compare::UnorderedPairs => sorted(theirs, true) == sorted(ours, true),
             Compare::UnorderedPage => is_same_page(theirs, ours, false),
             Compare::UnorderedPagePairs => is_same_page(theirs, ours, true),
+            Compare::UnorderedPageNumbers => {
+                is_same_page(&with_plain_numbers(theirs), &with_plain_numbers(ours), true)
+            }
             Compare::Within(distance) => is_alike(theirs, ours, &|theirs, ours| match (
                 theirs.as_integer(),
                 ours.as_integer(),
@@ -213,6 +223,21 @@ fn is_same_page(theirs: &Value, ours: &Value, pairs: bool) -> bool {
         }
         _ => false,
     }
+}
+
+/// A page of pairs whose second numbers are all written in the same way.
+fn with_plain_numbers(reply: &Value) -> Value {
+    let mut plain = reply.clone();
+    if let Value::Array(Some(step)) = &mut plain
+        && let Some(Value::Array(Some(page))) = step.get_mut(1)
+    {
+        for score in page.iter_mut().skip(1).step_by(2) {
+            if let Some(number) = number(score) {
+                *score = Value::Bulk(Some(format!("{number:e}").into_bytes()));
+            }
+        }
+    }
+    plain
 }
 
 /// Whether two replies are the same but for parts that `is_close`.
@@ -286,6 +311,18 @@ mod tests {
             "*2\r\n:0\r\n*2\r\n:2\r\n:1\r\n"
         ));
         assert!(differs("GET k", "$1\r\na\r\n", "$1\r\nb\r\n"));
+    }
+
+    #[test]
+    fn scores_of_a_page_may_be_written_otherwise_and_come_in_any_order() {
+        let theirs = "*2\r\n:0\r\n*4\r\n$1\r\na\r\n$4\r\n1e+1\r\n$1\r\nb\r\n$1\r\n2\r\n";
+        let ours = |score: &str| {
+            format!("*2\r\n:0\r\n*4\r\n$1\r\nb\r\n$1\r\n2\r\n$1\r\na\r\n$2\r\n{score}\r\n")
+        };
+        assert!(!differs("ZSCAN z 0", theirs, &ours("10")));
+        assert!(differs("ZSCAN z 0", theirs, &ours("11")));
+        assert!(differs("HSCAN h 0", theirs, &ours("10")));
+        assert!(differs_from((7, 2), "ZSCAN z 0", theirs, &ours("10")));
     }
 
     #[test]
