@@ -130,6 +130,20 @@ impl Bench {
         self.run_as(text, Resp::V2).0
     }
 
+    /// The reply of a script to these keys and arguments.
+    fn run_with(&self, text: &str, keys: &[Vec<u8>], args: &[Vec<u8>]) -> Vec<u8> {
+        let source = Source::new(text.as_bytes(), |_| true).expect("there is no first line");
+        let head = [b"EVAL".to_vec(), Vec::new(), keys.len().to_string().into_bytes()];
+        let argv = head.iter().chain(keys).chain(args).map(Vec::as_slice).collect();
+        let (key_count, host) = (keys.len(), self.host.clone());
+        let what = What::Script(Arc::new(source));
+        let job = Job { what, argv, key_count, resp: Resp::V2, host, reply: Vec::new() };
+        match self.interpreter.borrow_mut().start(job) {
+            Progress::Ended(job, _) => job.reply,
+            Progress::Paused => panic!("nothing pauses it"),
+        }
+    }
+
     /// Runs an expression and expects `reply`.
     fn check(&self, expression: &str, reply: &str) {
         assert_eq!(self.run(&format!("return {expression}")), reply, "{expression}");
@@ -398,6 +412,30 @@ fn message_pack_and_struct() {
         ),
     ] {
         bench.check(expression, reply);
+    }
+}
+
+#[test]
+fn keys_and_arguments_come_as_they_are_in_any_number() {
+    let bench = Bench::new();
+    let text = "local all = {#KEYS, #ARGV}
+        for _, key in ipairs(KEYS) do all[#all + 1] = key end
+        for _, argument in ipairs(ARGV) do all[#all + 1] = argument end
+        return all";
+    let few: Vec<Vec<u8>> = (0..20).map(|number| format!("text {number}").into_bytes()).collect();
+    let many: Vec<Vec<u8>> = (0..20_000).map(|number| number.to_string().into_bytes()).collect();
+    let odd = vec![b"\xff\0".to_vec(), Vec::new(), "\u{e9}".into()];
+    for keys in [&few[..0], &few[..1], &few[..2], &odd[..1], &odd[..]] {
+        for args in [&few[..0], &few[..1], &few[..16], &few[..17], &odd, &many] {
+            let mut expected = Vec::new();
+            let mut writer = Writer::new(&mut expected, Resp::V2);
+            writer.array(2 + keys.len() + args.len());
+            writer.integer(keys.len() as i64);
+            writer.integer(args.len() as i64);
+            keys.iter().chain(args).for_each(|text| writer.bulk(text));
+            let reply = bench.run_with(text, keys, args);
+            assert_eq!(reply, expected, "{} keys, {} arguments", keys.len(), args.len());
+        }
     }
 }
 
