@@ -159,12 +159,6 @@ local function run(body, keys, arguments)
   return xpcall(body, describe)
 end
 
--- The same for a script with one key, and with arguments that are few enough to stand on the stack.
-local function run_with_one_key(body, key, ...)
-  behind.KEYS, behind.ARGV = { key }, { ... }
-  return xpcall(body, describe)
-end
-
 -- Runs a function, or without keys the code of a library.
 local function run_function(body, keys, arguments)
   if keys == nil then return xpcall(body, describe) end
@@ -187,4 +181,4 @@ local function loaded()
   getmetatable(globals).__index = behind
 end
 
-return run, run_with_one_key, run_function, loading, loaded, globals
+return run, run_function, loading, loaded, globals

@@ -4,9 +4,7 @@ use crate::host::{Host, Look};
 use crate::redis::{self, Session, Suspend};
 use crate::{bit, cjson, cmsgpack, reply, structs};
 use mlua::chunk::ChunkMode;
-use mlua::{
-    Function, HookTriggers, IntoLua, Lua, LuaOptions, StdLib, Table, Value, Variadic, VmState,
-};
+use mlua::{Function, HookTriggers, IntoLua, Lua, LuaOptions, StdLib, Table, Value, VmState};
 use protocol::reply::{Resp, Writer};
 use smallvec::SmallVec;
 use std::collections::hash_map::RandomState;
@@ -18,9 +16,6 @@ pub const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
 /// Where the functions of the prelude come from, as they name themselves.
 const PRELUDE: &str = "=prelude";
 
-/// Arguments that are handed over one by one, at most: many more would not fit on Lua's stack.
-const ARGS_ONE_BY_ONE_MAX: usize = 16;
-
 /// Functions of ours that may run within each other: a command of a script, and what lets others run in its middle.
 const NESTED_CALLS: usize = 4;
 
@@ -29,8 +24,6 @@ pub struct Vm {
     pub(crate) lua: Lua,
     /// Runs a script, whose keys and arguments become globals, and describes its error.
     run: Function,
-    /// The same for a script with one key, which comes with the arguments, one by one.
-    run_with_one_key: Function,
     /// The same for a function, which gets them as parameters.
     run_function: Function,
     /// Shows a library that is being loaded nothing but a `redis` of its own.
@@ -40,9 +33,8 @@ pub struct Vm {
     session: Rc<Session>,
 }
 
-/// What `prelude.lua` returns: the functions `run`, `run_with_one_key`, `run_function`, `loading` and `loaded`, and the
-/// globals.
-type Prepared = (Function, Function, Function, Function, Function, Table);
+/// What `prelude.lua` returns: the functions `run`, `run_function`, `loading` and `loaded`, and the globals.
+type Prepared = (Function, Function, Function, Function, Table);
 
 /// A compiled script.
 #[derive(Clone, Debug)]
@@ -86,12 +78,11 @@ impl Vm {
         let session = Rc::new(Session::default());
         // Numbers nobody can guess, until a script chooses its own seed.
         session.random.set(redis::seed_state(RandomState::new().build_hasher().finish() as u32));
-        let (run, run_with_one_key, run_function, loading, loaded, globals) =
-            Self::prepare(&lua, &session)?;
+        let (run, run_function, loading, loaded, globals) = Self::prepare(&lua, &session)?;
         lua.set_globals(globals)?;
         Self::make_room(&lua)?;
         Self::watch(&lua, &session)?;
-        Ok(Vm { lua, run, run_with_one_key, run_function, loading, loaded, session })
+        Ok(Vm { lua, run, run_function, loading, loaded, session })
     }
 
     /// Builds what `prelude.lua` needs and runs it.
@@ -195,7 +186,10 @@ impl Vm {
         invocation: Invocation<'_>,
         reply: &mut Vec<u8>,
     ) -> mlua::Result<Ended> {
-        let (is_done, value) = self.call(script, invocation)?;
+        let keys = self.sequence(invocation.keys)?;
+        let args = self.sequence(invocation.args)?;
+        let run = if invocation.has_parameters { &self.run_function } else { &self.run };
+        let (is_done, value): (bool, Value) = run.call((&script.0, keys, args))?;
         let mut writer = Writer::new(reply, invocation.resp);
         if is_done {
             reply::append(&mut writer, &value, self.session.resp.get())?;
@@ -230,21 +224,6 @@ impl Vm {
         Ok(Ended::Failed { is_counted: is_counted(&problem)? })
     }
 
-    /// Calls a script; gives whether it has come to its end, and what it returned or its error.
-    fn call(&self, script: &Script, invocation: Invocation<'_>) -> mlua::Result<(bool, Value)> {
-        let Invocation { keys, args, has_parameters, .. } = invocation;
-        // Most scripts are like that, and texts cost less one by one than in tables made here.
-        if keys.len() == 1
-            && args.len() <= ARGS_ONE_BY_ONE_MAX
-            && !has_parameters
-            && let Some(texts) = plain_texts(keys.iter().chain(args))
-        {
-            return self.run_with_one_key.call((&script.0, Variadic::from_iter(texts)));
-        }
-        let run = if has_parameters { &self.run_function } else { &self.run };
-        run.call((&script.0, self.sequence(keys)?, self.sequence(args)?))
-    }
-
     /// The interpreter itself has failed: out of memory.
     fn refuse(
         error: &mlua::Error,
@@ -261,7 +240,9 @@ impl Vm {
 
     /// A table of `texts`.
     fn sequence(&self, texts: &[&[u8]]) -> mlua::Result<Table> {
-        match plain_texts(texts.iter()) {
+        // What `mlua` takes for text goes onto Lua's stack as it is; other bytes need a handle each.
+        let plain = texts.iter().map(|text| std::str::from_utf8(text).ok());
+        match plain.collect::<Option<SmallVec<[&str; 16]>>>() {
             Some(texts) => self.lua.create_sequence_from(texts),
             None => self.lua.create_sequence_from(texts.iter().copied().map(Text)),
         }
@@ -306,14 +287,6 @@ impl Vm {
     pub fn memory(&self) -> usize {
         self.lua.used_memory()
     }
-}
-
-/// `texts` as what `mlua` takes for text, which goes onto Lua's stack as it is; `None` if there are other bytes, which need
-/// a handle each.
-fn plain_texts<'a, 't: 'a>(
-    texts: impl Iterator<Item = &'a &'t [u8]>,
-) -> Option<SmallVec<[&'t str; 16]>> {
-    texts.map(|text| std::str::from_utf8(text).ok()).collect()
 }
 
 /// Bytes that become a Lua string.
