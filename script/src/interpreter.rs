@@ -210,7 +210,7 @@ impl Worker {
                         let ended = self.run(&mut job);
                         Word::Ended(job, ended)
                     }
-                    Order::Check(source) => Word::Checked(self.compile(&source)),
+                    Order::Check(source) => Word::Checked(self.compile(&source).map(drop)),
                     Order::GoOn => Word::Ready,
                     Order::Close => break,
                 };
@@ -221,24 +221,23 @@ impl Worker {
         result.expect("a new interpreter has memory for one function");
     }
 
-    /// Compiles a script, unless it is.
-    fn compile(&mut self, source: &Source) -> Result<(), String> {
-        if self.compiled.contains_key(&source.id) {
-            return Ok(());
+    fn compile(&mut self, source: &Source) -> Result<Script, String> {
+        if let Some(script) = self.compiled.get(&source.id) {
+            return Ok(script.clone());
         }
         let script = self.functions.vm().compile(source.code())?;
         if self.compiled.len() >= COMPILED_COUNT_MAX {
             self.compiled.clear();
         }
-        self.compiled.insert(source.id, script);
-        Ok(())
+        self.compiled.insert(source.id, script.clone());
+        Ok(script)
     }
 
     fn run(&mut self, job: &mut Job) -> Ended {
         let mut reply = std::mem::take(&mut job.reply);
         let ended = match &job.what {
             What::Script(source) => match self.compile(source) {
-                Ok(()) => self.run_script(&self.compiled[&source.id], &source.sha, job, &mut reply),
+                Ok(script) => self.run_script(&script, &source.sha, job, &mut reply),
                 Err(problem) => fail(job.resp, &problem, &mut reply),
             },
             What::Function(catalog, name) => {

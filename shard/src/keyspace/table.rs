@@ -70,11 +70,11 @@ pub(crate) struct Place {
 }
 
 /// Where a lookup is going to look: see [`Table::touch`].
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a>(Option<&'a [u8]>);
 
 /// A key's hash, computed once per command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyHash(u64);
 
 impl KeyHash {
